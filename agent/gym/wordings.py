@@ -1,0 +1,54 @@
+"""Many wordings of one request: a small alternation grammar, and the noise of people who type."""
+
+from __future__ import annotations
+
+import random
+import re
+
+_GROUP = re.compile(r"\(([^()]*)\)")
+
+
+def say(rng: random.Random, template: str, **slots: object) -> str:
+    """Expand ``(a|b|)`` alternations (nested too), fill ``{slot}``s, squeeze blanks.
+
+    Slots are filled last, so a value may hold any character.
+    """
+    while (match := _GROUP.search(template)) is not None:
+        options = match.group(1).split("|")
+        template = template[: match.start()] + rng.choice(options) + template[match.end() :]
+    template = re.sub(r"\s+", " ", template).strip().replace(" ,", ",").replace(" ?", "?").replace(" .", ".")
+    return re.sub(r"\{(\w+)\}", lambda found: str(slots[found.group(1)]), template)
+
+
+_POLITE_BEFORE = ("please ", "can you ", "could you ", "I want to ", "I need to ", "help me ", "hey, ", "now ", "go and ")
+_POLITE_AFTER = (" please", ", please", " for me", ", thanks", " now")
+
+
+def humanise(rng: random.Random, request: str, protected: tuple[str, ...] = ()) -> str:
+    """Politeness, capitals, punctuation and, rarely, a typo. ``protected`` substrings (names) are never touched."""
+    text = request
+    question = text.endswith("?") or text.split(" ", 1)[0].lower() in (
+        "what", "which", "how", "who", "where", "when", "is", "are", "does", "do", "did")
+    if not question and rng.random() < 0.25:
+        before = rng.choice(_POLITE_BEFORE)
+        text = before + text
+        if before.startswith(("can", "could")):
+            text += rng.choice(("?", ""))
+    elif rng.random() < 0.1:
+        text = text.rstrip("?.") + rng.choice(_POLITE_AFTER)
+    if rng.random() < 0.4 and not any(text.startswith(name) for name in protected):
+        text = text[0].upper() + text[1:]
+    if rng.random() < 0.2 and text[-1].isalpha() and not question:
+        text += "."
+    if rng.random() < 0.05:
+        words = [i for i, word in enumerate(text.split(" "))
+                 if word.isalpha() and len(word) > 4 and not any(word in name or name in word for name in protected)]
+        if words:
+            parts = text.split(" ")
+            at = rng.choice(words)
+            word = parts[at]
+            cut = rng.randrange(1, len(word) - 1)
+            parts[at] = rng.choice((word[:cut] + word[cut + 1 :],
+                                    word[: cut - 1] + word[cut] + word[cut - 1] + word[cut + 1 :]))
+            text = " ".join(parts)
+    return text

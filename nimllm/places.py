@@ -1,0 +1,43 @@
+"""Where things live (XDG). A leaf: any room may import it.
+
+Every folder is made 0700 on first use; a home that cannot be written gives one clear error.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nimllm.errors import CONFIG, NimError
+
+
+def shipped_model() -> Path:
+    """The run folder of the model in the package."""
+    return Path(__file__).resolve().parent / "llm" / "shipped"
+
+
+def config_home() -> Path:
+    """``$XDG_CONFIG_HOME/nimllm`` (not made)."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "nimllm"
+
+
+def state_home() -> Path:
+    """``$XDG_STATE_HOME/nimllm`` (not made)."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "nimllm"
+
+
+def state_folder(*parts: str) -> Path:
+    """A folder under :func:`state_home`, made with mode 0700."""
+    folder = state_home().joinpath(*parts)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(13, "not writable", str(folder))
+    except OSError as error:
+        raise NimError(
+            f"cannot write nimllm's state folder {folder}",
+            error.strerror or str(error),
+            "set XDG_STATE_HOME to a folder you can write",
+            CONFIG,
+        ) from None
+    return folder
