@@ -1,0 +1,167 @@
+"""The table: which implementation an op uses on a device.
+
+``ops.get("rms_norm", device)`` gives a callable with the signature of :mod:`nimllm.kernels.reference`. The first
+implementation in an op's list that fits the device and is available is used, chosen once per op and device. The
+environment variable ``NIMLLM_KERNELS`` overrides it: a comma-separated list of ``op=implementation``, or of a bare
+implementation name for every op that has it (``NIMLLM_KERNELS=reference``, or
+``linear_cross_entropy=reference,decode=torch``).
+
+A new piece of hardware is one new file beside this one, which ends with calls of :func:`register`, and one entry for
+it in ``_TABLE``'s neighbour ``_PLUGINS``. That is the place of Triton (devices ``("cuda",)``; ROCm is "cuda" to torch)
+and of quantised engines (op ``decode``). docs/porting.md tells the steps.
+
+Importing this module imports neither torch nor numpy; an implementation's module is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from nimllm.errors import NimError, UsageError
+
+VARIABLE = "NIMLLM_KERNELS"
+ANY = ("*",)  # every device torch knows
+
+
+def _always() -> str | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Impl:
+    """One implementation of one op."""
+
+    name: str
+    devices: tuple[str, ...]  # torch device types ("cpu", "cuda", "mps"), or ANY
+    target: str  # "module:attribute", imported at first use
+    available: Callable[[], str | None] = _always  # None, or why it cannot be used, in a sentence
+
+    def fits(self, device: str) -> bool:
+        return self.devices == ANY or device in self.devices
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        module, attribute = self.target.split(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+def _engine_available() -> str | None:
+    from nimllm.kernels import engine
+
+    return engine.available()
+
+
+def _reference(op: str) -> Impl:
+    return Impl("reference", ANY, f"nimllm.kernels.reference:{op}")
+
+
+# op -> implementations, best first; the reference is always last
+_TABLE: dict[str, list[Impl]] = {
+    "rms_norm": [_reference("rms_norm")],
+    "layer_norm": [_reference("layer_norm")],
+    "rope": [_reference("rope")],
+    "attention": [_reference("attention")],
+    "swiglu": [_reference("swiglu")],
+    "gelu": [_reference("gelu")],
+    "relu2": [_reference("relu2")],
+    "linear_cross_entropy": [_reference("linear_cross_entropy")],
+}
+# modules that register further implementations when they are imported, e.g. "nimllm.kernels.triton"
+_PLUGINS: list[str] = []
+
+
+def register(op: str, implementation: Impl) -> None:
+    """Put ``implementation`` first in ``op``'s list (a new op starts a new list)."""
+    rows = _TABLE.setdefault(op, [])
+    if any(row.name == implementation.name for row in rows):
+        raise ValueError(f"op {op} already has an implementation called {implementation.name}")
+    rows.insert(0, implementation)
+    _choose.cache_clear()
+
+
+def get(op: str, device: Any = "cpu") -> Callable[..., Any]:
+    """The callable for ``op`` on ``device`` (a torch.device or its name); NimError when nothing fits."""
+    return choose(op, device).function
+
+
+def choose(op: str, device: Any = "cpu") -> Impl:
+    """The implementation that :func:`get` would call."""
+    return _choose(op, str(device).partition(":")[0], os.environ.get(VARIABLE, ""))
+
+
+@lru_cache(maxsize=None)
+def _choose(op: str, device: str, override: str) -> Impl:
+    rows = _rows(op)
+    wanted = _wanted(op, override)
+    if wanted is not None:
+        row = next(row for row in rows if row.name == wanted)
+        if not row.fits(device):
+            raise UsageError(f"{VARIABLE} asks for {op}={wanted}", f"it does not run on {device}",
+                             f"it runs on {', '.join(row.devices)}")
+        if reason := row.available():
+            raise UsageError(f"{VARIABLE} asks for {op}={wanted}", reason, f"unset {VARIABLE}")
+        return row
+    reasons = []
+    for row in rows:
+        if not row.fits(device):
+            continue
+        reason = row.available()
+        if reason is None:
+            return row
+        reasons.append(f"{row.name}: {reason}")
+    raise NimError(f"no implementation of {op} runs on {device}", "; ".join(reasons), "see nimllm doctor")
+
+
+def _rows(op: str) -> list[Impl]:
+    _load_plugins()
+    if op not in _TABLE:
+        raise UsageError(f"no op is called {op!r}", "", f"the ops are {', '.join(_TABLE)}")
+    return _TABLE[op]
+
+
+@lru_cache(maxsize=1)
+def _load_plugins() -> None:
+    for module in _PLUGINS:
+        importlib.import_module(module)
+
+
+def _wanted(op: str, override: str) -> str | None:
+    """The implementation that the override names for this op; the last word on an op wins. UsageError if unknown."""
+    chosen: str | None = None
+    for part in filter(None, (part.strip() for part in override.split(","))):
+        name, equals, implementation = (piece.strip() for piece in part.partition("="))
+        if not equals:
+            if not any(row.name == name for rows in _TABLE.values() for row in rows):
+                raise UsageError(f"{VARIABLE}: no implementation is called {name!r}", "", _known())
+            if any(row.name == name for row in _TABLE[op]):
+                chosen = name
+        elif name not in _TABLE or not any(row.name == implementation for row in _TABLE[name]):
+            raise UsageError(f"{VARIABLE}: {part!r} names nothing in the table", "", _known())
+        elif name == op:
+            chosen = implementation
+    return chosen
+
+
+def _known() -> str:
+    return "known: " + "; ".join(f"{op}={'|'.join(row.name for row in rows)}" for op, rows in _TABLE.items())
+
+
+def table(device: Any = "cpu") -> list[dict[str, str]]:
+    """Rows for ``nimllm doctor``: op, implementation, devices, state ("used", "ready", or why not)."""
+    _load_plugins()
+    name = str(device).partition(":")[0]
+    result = []
+    for op, rows in _TABLE.items():
+        used = choose(op, device) if any(row.fits(name) for row in rows) else None
+        for row in rows:
+            if not row.fits(name):
+                state = f"not for {name}"
+            else:
+                state = "used" if row is used else row.available() or "ready"
+            result.append({"op": op, "implementation": row.name, "devices": ", ".join(row.devices), "state": state})
+    return result
