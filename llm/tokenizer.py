@@ -1,0 +1,302 @@
+"""Text to token ids and back, exactly: SentencePiece BPE, or one id per character.
+
+Ids 0 to 3 are unk, bos, eos and pad, then the turn markers. ``encode`` never yields one of these from text: a marker's
+spelling is encoded in two halves, so that what a user or a program writes can never open a turn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import sentencepiece
+
+from nimllm.errors import NimError
+from nimllm.llm.checkpoint import replacing
+from nimllm.llm.turns import MARKERS
+
+SPECIALS = ("<unk>", "<s>", "</s>", "<pad>")
+REPLACEMENT = "\ufffd"
+_SPACE = "\u2581"  # SentencePiece writes a space so; the character itself must go through byte fallback
+_DELICATE = re.compile("|".join(re.escape(marker) for marker in MARKERS) + "|" + _SPACE)
+_SPACE_BYTES = tuple(f"<0x{byte:02X}>" for byte in _SPACE.encode())
+# SentencePiece is n log n in the length of one string (8.4 MB/s by lines, 3.0 MB/s as one string of 1 MB), so longer
+# lines are cut before a run of spaces, where no piece can straddle.
+_LINE = 8192
+_TRAINING_LINE = 4096  # characters; longer lines are cut for the trainer
+_BLOCK = 1 << 16  # characters; the unit by which an oversized corpus is thinned out
+_MODEL_FILE, _CHARACTER_FILE = "tokenizer.model", "tokenizer.json"
+
+
+class Tokenizer:
+    """Made by :func:`train_bpe`, :func:`train_char` or :meth:`load`."""
+
+    unk, bos, eos, pad = 0, 1, 2, 3
+
+    def __init__(self, kind: Literal["bpe", "char"], data: bytes) -> None:
+        """``data``: the bytes of tokenizer.model (bpe) or tokenizer.json (char). ValueError when they are neither."""
+        self.kind: Literal["bpe", "char"] = kind
+        self._data = data
+        self._markers: dict[str, int] = {}
+        if kind == "bpe":
+            self._read_bpe(data)
+        else:
+            self._read_characters(data)
+        self.vocab_size = len(self._bytes)
+        self._marker_ids = frozenset(self._markers.values())
+
+    def _read_bpe(self, data: bytes) -> None:
+        pieces = sentencepiece.SentencePieceProcessor()
+        try:
+            loaded = pieces.LoadFromSerializedProto(data)
+        except (RuntimeError, OSError) as error:
+            raise ValueError(f"SentencePiece cannot read it ({error})") from None
+        if not loaded or not data:
+            raise ValueError("SentencePiece cannot read it")
+        if (pieces.unk_id(), pieces.bos_id(), pieces.eos_id(), pieces.pad_id()) != (0, 1, 2, 3):
+            raise ValueError("its unk, bos, eos, pad are not 0, 1, 2, 3")
+        self._bytes: list[bytes] = []
+        for index in range(pieces.vocab_size()):
+            piece = pieces.id_to_piece(index)
+            if index < len(SPECIALS):
+                self._bytes.append(REPLACEMENT.encode() if index == self.unk else b"")
+            elif pieces.is_byte(index):
+                self._bytes.append(bytes([int(piece[3:5], 16)]))
+            else:
+                self._bytes.append(piece.replace(_SPACE, " ").encode())
+        for spelling in MARKERS:
+            index = pieces.piece_to_id(spelling)
+            if index == self.unk:
+                raise ValueError(f"it has no {spelling} marker")
+            self._markers[spelling[2:-2]] = index
+        self._newline = pieces.piece_to_id("\n")
+        self._space = [pieces.piece_to_id(piece) for piece in _SPACE_BYTES]
+        if self.unk in (self._newline, *self._space):
+            raise ValueError("it has no newline or no byte pieces")
+        self._pieces = pieces
+
+    def _read_characters(self, data: bytes) -> None:
+        try:
+            content = json.loads(data)
+            if content["format"] != "nimllm-characters" or content["version"] != 1:
+                raise ValueError("its format field is not 'nimllm-characters'")
+            characters, markers = content["characters"], tuple(content["markers"])
+        except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError):
+            raise ValueError("it is not what a character tokenizer writes") from None
+        if not isinstance(characters, str) or not characters or list(characters) != sorted(set(characters)):
+            raise ValueError("its characters are not a sorted string without repeats")
+        if markers != MARKERS:
+            raise ValueError("its turn markers are not ours")
+        first = len(SPECIALS)
+        self._markers = {spelling[2:-2]: first + index for index, spelling in enumerate(MARKERS)}
+        first += len(MARKERS)
+        self._characters = {character: first + index for index, character in enumerate(characters)}
+        self._bytes = [REPLACEMENT.encode(), b"", b"", b""]
+        self._bytes += [text.encode() for text in (*MARKERS, *characters)]
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the text, no bos and no eos. NimError for a lone surrogate, the one str UTF-8 cannot hold."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[list[int]]:
+        """:meth:`encode` of each text; SentencePiece works on all their lines in one call."""
+        for text in texts:
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise NimError(f"cannot encode a text with the lone surrogate {text[error.start]!r}",
+                               f"character {error.start} of it is no Unicode text", "mend the text") from None
+        if self.kind == "char":
+            return [[self._characters.get(character, self.unk) for character in text] for text in texts]
+        lines: list[str] = []
+        layouts = [self._layout(text, lines) for text in texts]
+        coded = iter(self._pieces.encode(lines, out_type=int, num_threads=threads) if lines else ())
+        results: list[list[int]] = []
+        for layout in layouts:
+            ids: list[int] = []
+            for part in layout:
+                ids += next(coded) if part is None else part
+            results.append(ids)
+        return results
+
+    def _layout(self, text: str, lines: list[str]) -> list[list[int] | None]:
+        """Appends the stretches SentencePiece shall encode to ``lines``; returns their places (None) between ids."""
+        layout: list[list[int] | None] = []
+        newline = [self._newline]
+
+        def plain(stretch: str) -> None:
+            for piece in _cut(stretch, _LINE) if len(stretch) > _LINE else (stretch,):
+                lines.append(piece)
+                layout.append(None)
+
+        delicate = _DELICATE.search(text) is not None
+        for number, line in enumerate(text.split("\n")):
+            if number:
+                layout.append(newline)
+            if not line:
+                continue
+            if not delicate:
+                plain(line)
+                continue
+            begin = 0
+            for match in _DELICATE.finditer(line):
+                if match.group() == _SPACE:
+                    if begin < match.start():
+                        plain(line[begin:match.start()])
+                    layout.append(self._space)
+                    begin = match.end()
+                else:  # "<|us" + "er|>": halves that no symbol matches
+                    middle = (match.start() + match.end()) // 2
+                    plain(line[begin:middle])
+                    begin = middle
+            if begin < len(line):
+                plain(line[begin:])
+        return layout
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of the ids; markers as they are spelled, bos, eos and pad as nothing, broken UTF-8 as U+FFFD."""
+        return b"".join(map(self._bytes.__getitem__, ids)).decode(errors="replace")
+
+    def marker(self, name: str) -> int:
+        """The id of ``<|name|>``; KeyError for a name that is no marker."""
+        return self._markers[name]
+
+    def is_marker(self, index: int) -> bool:
+        """Whether the id is one of the turn markers."""
+        return index in self._marker_ids
+
+    def token_bytes(self, index: int) -> bytes:
+        """The bytes :meth:`decode` shows for the id; they may end in the middle of a character."""
+        return self._bytes[index]
+
+    def fingerprint(self) -> str:
+        """sha256 hex of the saved file."""
+        return hashlib.sha256(self._data).hexdigest()
+
+    def describe(self) -> dict[str, object]:
+        """What config.json says of it."""
+        return {"kind": self.kind, "vocab_size": self.vocab_size, "sha256": self.fingerprint()}
+
+    def save(self, run: Path) -> None:
+        """Writes tokenizer.model or tokenizer.json into the run folder, and removes the other kind's file."""
+        name, other = (_MODEL_FILE, _CHARACTER_FILE) if self.kind == "bpe" else (_CHARACTER_FILE, _MODEL_FILE)
+        with replacing(Path(run) / name) as file:
+            file.write(self._data)
+        (Path(run) / other).unlink(missing_ok=True)
+
+    @staticmethod
+    def load(run: Path) -> Tokenizer:
+        """The tokenizer of a run folder; NimError when there is none or it cannot be used."""
+        for name, kind in ((_MODEL_FILE, "bpe"), (_CHARACTER_FILE, "char")):
+            path = Path(run) / name
+            if not path.exists():
+                continue
+            mend = "restore the file from a copy: another tokenizer would not fit the weights"
+            try:
+                return Tokenizer(kind, path.read_bytes())  # type: ignore[arg-type]
+            except OSError as error:
+                raise NimError(f"cannot read {path}", error.strerror or str(error), mend) from None
+            except ValueError as error:
+                raise NimError(f"{path} is not a tokenizer of ours", str(error), mend) from None
+        raise NimError(f"{run} holds no tokenizer", f"neither {_MODEL_FILE} nor {_CHARACTER_FILE} is there",
+                       "give a run folder made by --train")
+
+
+def _cut(line: str, limit: int) -> Iterator[str]:
+    """Pieces of at most ``limit`` characters, cut before a run of spaces where there is one, else anywhere."""
+    begin = 0
+    while len(line) - begin > limit:
+        end = line.rfind(" ", begin + 1, begin + limit)
+        while end > begin and line[end - 1] == " ":
+            end -= 1
+        if end <= begin:
+            end = begin + limit
+        yield line[begin:end]
+        begin = end
+    yield line[begin:]
+
+
+def _thinned(texts: Iterable[str], limit: int) -> list[str]:
+    """Lines of the texts, at most ``limit`` bytes of them, spread evenly over all: blocks whose hash of the running
+    number falls below a bar that halves whenever the room is full. One pass, bounded memory, the same every time."""
+    kept: list[tuple[int, list[str], int]] = []  # (hash, lines, bytes)
+    total, bar, number = 0, 1 << 32, 0
+    for text in texts:
+        for begin in range(0, max(len(text), 1), _BLOCK):
+            value = zlib.crc32(number.to_bytes(8, "little"))
+            number += 1
+            if value >= bar:
+                continue
+            lines = [piece for line in text[begin:begin + _BLOCK].split("\n") if line
+                     for piece in _cut(line, _TRAINING_LINE)]
+            size = sum(len(line.encode(errors="replace")) for line in lines)
+            kept.append((value, lines, size))
+            total += size
+            while total > limit and len(kept) > 1:
+                bar //= 2
+                kept = [block for block in kept if block[0] < bar] or kept[:1]
+                total = sum(block[2] for block in kept)
+    return [line for _, lines, _ in kept for line in lines]
+
+
+def train_bpe(texts: Iterable[str], vocab_size: int, sample_bytes: int = 200_000_000, coverage: float = 0.9995,
+              report: Callable[[str], None] = lambda message: None) -> Tokenizer:
+    """BPE over at most ``sample_bytes`` of the texts, deterministic, with flags chosen for exact round trips.
+
+    A vocabulary that the texts cannot fill is made smaller, and ``report`` says so. ``coverage``: the share of the
+    characters that get symbols of their own, the rest goes to bytes (1.0 lets rare scripts fill a small vocabulary).
+    NimError: no text, or a vocabulary too small for the bytes and markers.
+    """
+    least = len(SPECIALS) + len(MARKERS) + 2 + 256
+    if vocab_size <= least:
+        raise NimError(f"a vocabulary of {vocab_size} is too small", f"bytes and markers alone take {least}",
+                       f"choose at least {least + 128}, or the character tokenizer")
+    lines = _thinned(texts, sample_bytes)
+    if not lines:
+        raise NimError("the corpus holds no text", "there is nothing to learn a tokenizer from", "give more text")
+    for attempt in range(4):
+        buffer = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(lines), model_writer=buffer, vocab_size=vocab_size, model_type="bpe",
+                byte_fallback=True, normalization_rule_name="identity", add_dummy_prefix=False,
+                remove_extra_whitespaces=False, split_digits=True, allow_whitespace_only_pieces=True,
+                character_coverage=coverage, unk_id=0, bos_id=1, eos_id=2, pad_id=3,
+                user_defined_symbols=[*MARKERS, "\n", "\t"], max_sentence_length=1 << 20, num_threads=2,
+                minloglevel=2)
+            return Tokenizer("bpe", buffer.getvalue())
+        except RuntimeError as error:
+            most = re.search(r"(?:<=|less than or equal to) (\d+)", str(error))
+            if "too high" in str(error) and most and attempt < 3 and least < int(most.group(1)) < vocab_size:
+                report(f"the corpus is too small for a vocabulary of {vocab_size}: using {most.group(1)}")
+                vocab_size = int(most.group(1))
+            elif "smaller than required_chars" in str(error) and attempt < 3:
+                counts = Counter(character for line in lines for character in line)
+                room = (vocab_size - least) // 2
+                rare = dict.fromkeys(map(ord, sorted(counts, key=lambda key: (-counts[key], key))[room:]))
+                report(f"{len(counts)} different characters do not fit: all but the {room} most frequent become bytes")
+                lines = [line for line in (line.translate(rare) for line in lines) if line]
+            else:
+                raise NimError(f"cannot train a vocabulary of {vocab_size} on this corpus",
+                               str(error).splitlines()[-1], "give more text or the character tokenizer") from None
+    raise AssertionError("the last attempt returns or raises")
+
+
+def train_char(texts: Iterable[str]) -> Tokenizer:
+    """One id per character of the texts, sorted; NimError when there is no text."""
+    characters: set[str] = set()
+    for text in texts:
+        characters.update(text)
+    characters = {character for character in characters if not "\ud800" <= character <= "\udfff"}
+    if not characters:
+        raise NimError("the corpus holds no text", "there is nothing to learn a tokenizer from", "give more text")
+    content = {"format": "nimllm-characters", "version": 1, "markers": MARKERS,
+               "characters": "".join(sorted(characters))}
+    return Tokenizer("char", json.dumps(content, ensure_ascii=False).encode())
