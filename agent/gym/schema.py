@@ -10,7 +10,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from nimllm.agent.gym.worlds import World
+from nimllm.agent.gym.worlds import Unsuitable, World
+
+__all__ = ["SCHEMAS", "Draft", "Make", "Schema", "Unsuitable", "schema"]
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,6 @@ class Draft:
     answer: str | None = None
     fails: frozenset[int] = field(default_factory=frozenset)
     protected: tuple[str, ...] = ()  # names and patterns in the request that no typo may touch
-
-
-class Unsuitable(Exception):
-    """This world cannot carry this schema (it has no such file, say): draw another."""
 
 
 Make = Callable[[World, random.Random], Draft]
