@@ -19,7 +19,7 @@ import importlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from nimllm.errors import NimError, UsageError
@@ -63,13 +63,16 @@ def _reference(op: str) -> Impl:
 # op -> implementations, best first; the reference is always last
 _TABLE: dict[str, list[Impl]] = {
     "rms_norm": [_reference("rms_norm")],
-    "layer_norm": [_reference("layer_norm")],
+    "layer_norm": [Impl("torch", ANY, "nimllm.kernels.fused:layer_norm"), _reference("layer_norm")],
     "rope": [_reference("rope")],
-    "attention": [_reference("attention")],
+    "attention": [Impl("torch", ANY, "nimllm.kernels.fused:attention"), _reference("attention")],
     "swiglu": [_reference("swiglu")],
     "gelu": [_reference("gelu")],
     "relu2": [_reference("relu2")],
-    "linear_cross_entropy": [_reference("linear_cross_entropy")],
+    "linear_cross_entropy": [
+        Impl("chunked", ANY, "nimllm.kernels.loss:linear_cross_entropy_chunked"),
+        _reference("linear_cross_entropy"),
+    ],
 }
 # modules that register further implementations when they are imported, e.g. "nimllm.kernels.triton"
 _PLUGINS: list[str] = []
@@ -94,7 +97,7 @@ def choose(op: str, device: Any = "cpu") -> Impl:
     return _choose(op, str(device).partition(":")[0], os.environ.get(VARIABLE, ""))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _choose(op: str, device: str, override: str) -> Impl:
     rows = _rows(op)
     wanted = _wanted(op, override)
