@@ -1,0 +1,215 @@
+"""The GPT: one class for every configuration.
+
+Axes in names: b batch, t time, d model width, h query heads, g key/value heads, k head width, f feed-forward, v vocabulary.
+Parameter names are those of the checkpoint (``docs/architecture.md``), so ``state_dict`` is the file's content.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nimllm.kernels import ops
+from nimllm.llm.checkpoint import check_tensors, read_tensors
+from nimllm.llm.config import ModelConfig, read_config
+
+IGNORE = -100  # a target that carries no loss
+
+
+class Norm(nn.Module):
+    """RMSNorm, or LayerNorm with a bias where the configuration has biases."""
+
+    def __init__(self, width: int, config: ModelConfig, kind: str | None = None) -> None:
+        super().__init__()
+        self.kind, self.eps = kind or config.norm, config.norm_eps
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width)) if self.kind == "layer" and config.bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kind == "rms":
+            return ops.get("rms_norm", x.device.type)(x, self.weight, self.eps)
+        return ops.get("layer_norm", x.device.type)(x, self.weight, self.bias, self.eps)
+
+
+class KeyValues:
+    """Keys and values of the tokens seen so far, per layer: [b, g, t, k]."""
+
+    def __init__(self) -> None:
+        self.layers: dict[int, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def length(self) -> int:
+        return self.layers[0][0].shape[2] if self.layers else 0
+
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        if layer in self.layers:
+            old_keys, old_values = self.layers[layer]
+            keys, values = torch.cat((old_keys, keys), 2), torch.cat((old_values, values), 2)
+        self.layers[layer] = (keys, values)
+        return keys, values
+
+    def truncate(self, length: int) -> None:
+        self.layers = {i: (k[:, :, :length], v[:, :, :length]) for i, (k, v) in self.layers.items()} if length else {}
+
+
+class Attention(nn.Module):
+    def __init__(self, config: ModelConfig, index: int) -> None:
+        super().__init__()
+        self.config, self.index = config, index
+        d, q, kv = config.d_model, config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
+        self.q_proj = nn.Linear(d, q, bias=config.bias)
+        self.k_proj = nn.Linear(d, kv, bias=config.bias)
+        self.v_proj = nn.Linear(d, kv, bias=config.bias)
+        self.o_proj = nn.Linear(q, d, bias=config.bias)
+        if config.qk_norm:
+            self.q_norm = Norm(config.head_dim, config, "rms")
+            self.k_norm = Norm(config.head_dim, config, "rms")
+
+    def forward(self, x_btd: Tensor, positions: Tensor, cache: KeyValues | None) -> Tensor:
+        c, device = self.config, x_btd.device.type
+        b, t, _ = x_btd.shape
+        q_bthk = self.q_proj(x_btd).view(b, t, c.n_heads, c.head_dim)
+        k_btgk = self.k_proj(x_btd).view(b, t, c.n_kv_heads, c.head_dim)
+        v_btgk = self.v_proj(x_btd).view(b, t, c.n_kv_heads, c.head_dim)
+        if c.qk_norm:
+            q_bthk, k_btgk = self.q_norm(q_bthk), self.k_norm(k_btgk)
+        if c.pos == "rope":
+            rope = ops.get("rope", device)
+            q_bthk, k_btgk = rope(q_bthk, positions, c.rope_theta), rope(k_btgk, positions, c.rope_theta)
+        v = v_btgk.transpose(1, 2)
+        q, k = q_bthk.transpose(1, 2).to(v.dtype), k_btgk.transpose(1, 2).to(v.dtype)
+        if cache is not None:
+            k, v = cache.append(self.index, k, v)
+        y_bhtk = ops.get("attention", device)(q, k, v, True)
+        return self.o_proj(y_bhtk.transpose(1, 2).reshape(b, t, -1))
+
+
+class FeedForward(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.kind = config.ffn
+        if config.ffn == "swiglu":
+            self.gate_proj = nn.Linear(config.d_model, config.d_ff, bias=config.bias)
+        self.up_proj = nn.Linear(config.d_model, config.d_ff, bias=config.bias)
+        self.down_proj = nn.Linear(config.d_ff, config.d_model, bias=config.bias)
+
+    def forward(self, x_btd: Tensor) -> Tensor:
+        op = ops.get(self.kind, x_btd.device.type)
+        if self.kind == "swiglu":
+            return self.down_proj(op(self.gate_proj(x_btd), self.up_proj(x_btd)))
+        return self.down_proj(op(self.up_proj(x_btd)))
+
+
+class Block(nn.Module):
+    def __init__(self, config: ModelConfig, index: int) -> None:
+        super().__init__()
+        self.input_layernorm = Norm(config.d_model, config)
+        self.self_attn = Attention(config, index)
+        self.post_attention_layernorm = Norm(config.d_model, config)
+        self.mlp = FeedForward(config)
+        self.dropout = nn.Dropout(config.dropout) if config.dropout else nn.Identity()
+
+    def forward(self, x_btd: Tensor, positions: Tensor, cache: KeyValues | None) -> Tensor:
+        x_btd = x_btd + self.dropout(self.self_attn(self.input_layernorm(x_btd), positions, cache))
+        return x_btd + self.dropout(self.mlp(self.post_attention_layernorm(x_btd)))
+
+
+class Body(nn.Module):
+    """Everything below the head."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.d_model)
+        if config.pos == "learned":
+            self.embed_positions = nn.Embedding(config.context, config.d_model)
+        if config.embed_norm:
+            self.embed_norm = Norm(config.d_model, config)
+        self.layers = nn.ModuleList(Block(config, i) for i in range(config.n_layers))
+        self.norm = Norm(config.d_model, config)
+
+    def forward(self, ids_bt: Tensor, cache: KeyValues | None = None) -> Tensor:
+        start = cache.length if cache is not None else 0
+        end = start + ids_bt.shape[1]
+        if end > self.config.context:
+            raise ValueError(f"{end} tokens do not fit a context of {self.config.context}")
+        positions = torch.arange(start, end, device=ids_bt.device)
+        x_btd = self.embed_tokens(ids_bt)
+        if self.config.pos == "learned":
+            x_btd = x_btd + self.embed_positions(positions)
+        if self.config.embed_norm:
+            x_btd = self.embed_norm(x_btd)
+        for layer in self.layers:
+            x_btd = layer(x_btd, positions, cache)
+        return self.norm(x_btd)
+
+
+class GPT(nn.Module):
+    """Call with ids [b, t] for logits [b, t, v] (fp32), or with targets [b, t] too for the mean loss in nats."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Body(config)
+        if not config.tied:
+            self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.reset()
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        return self.model.layers
+
+    @property
+    def head(self) -> Tensor:
+        """The output matrix [v, d]."""
+        return self.model.embed_tokens.weight if self.config.tied else self.lm_head.weight
+
+    @torch.no_grad()
+    def reset(self, generator: torch.Generator | None = None) -> None:
+        """Initial weights: normal(0, 1/sqrt(fan_in)) matrices; projections into the residual stream start at zero, so
+        every block starts as the identity (modded-nanogpt record 5, see RUNS.md)."""
+        for name, parameter in self.named_parameters():
+            if parameter.dim() < 2:
+                parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+            elif name.endswith(("o_proj.weight", "down_proj.weight")):
+                parameter.zero_()
+            elif "embed" in name:
+                parameter.normal_(0.0, 0.02 if self.config.tied else 0.3, generator=generator)
+            else:
+                parameter.normal_(0.0, 1.0 / math.sqrt(parameter.shape[1]), generator=generator)
+
+    def hidden(self, ids_bt: Tensor, cache: KeyValues | None = None) -> Tensor:
+        """Final normalised activations [b, t, d]."""
+        return self.model(ids_bt, cache)
+
+    def forward(self, ids_bt: Tensor, targets_bt: Tensor | None = None, cache: KeyValues | None = None) -> Tensor:
+        x_btd = self.model(ids_bt, cache)
+        if targets_bt is None:
+            return (x_btd @ self.head.to(x_btd.dtype).T).float()
+        loss = ops.get("linear_cross_entropy", x_btd.device.type)
+        return loss(x_btd.reshape(-1, x_btd.shape[-1]), self.head, targets_bt.reshape(-1), IGNORE)
+
+    @torch.no_grad()
+    def load_numpy(self, tensors: Mapping[str, np.ndarray]) -> GPT:
+        """Copy the tensors of a checkpoint in; their names and shapes have been checked."""
+        for name, parameter in self.named_parameters():
+            parameter.copy_(torch.from_numpy(np.ascontiguousarray(tensors[name])))
+        return self
+
+    def to_numpy(self) -> dict[str, np.ndarray]:
+        """The parameters as fp32 arrays, by checkpoint name (a copy)."""
+        return {name: parameter.detach().float().cpu().numpy().copy() for name, parameter in self.named_parameters()}
+
+
+def load(run: Path, weights: Path | None = None) -> GPT:
+    """The model of a run folder, with other weights of the same shape when given (a memory head)."""
+    config = read_config(run)
+    path = weights or run / "model.safetensors"
+    tensors = read_tensors(path)
+    check_tensors(config, tensors, path)
+    return GPT(config).load_numpy(tensors)

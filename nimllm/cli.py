@@ -1,0 +1,228 @@
+"""The command line: parses, then imports one thing.
+
+Nothing heavy is imported here: ``--help`` of anything must answer in under 0.15 s. Each command names the function that
+does the work as ``module:function``; it gets the parsed arguments and returns the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+
+from nimllm import __version__
+from nimllm.errors import INTERRUPTED, NimError
+
+EXIT_CODES = """exit codes:
+  0 all succeeded   1 a task or check failed   2 usage   3 configuration, model, tokenizer or data
+  4 blocked (an approval was needed)   5 sandbox not enforceable   6 a limit was reached   7 memory store
+  8 shell could not be started   9 the model produced nothing usable   130 interrupted   143 terminated"""
+
+_MODES = ("--train", "--chat", "--agent")
+
+
+def _model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="DIR", help="run folder of the model (default: the shipped one)")
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine (default: 2 at most)")
+    parser.add_argument("--dtype", choices=("fp32", "bf16"), default="fp32", help="weights in memory (default: fp32)")
+
+
+def _memory(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--memory", choices=("off", "review", "auto"), default="auto",
+                        help="what is learnt afterwards: nothing, only what you approve, or what was verified (default)")
+    parser.add_argument("--memory-method", choices=("kewc", "topk", "literal"), default="kewc",
+                        help="update method: curvature-weighted (default), plain top 1 %%, or the literal one")
+
+
+def _train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", nargs="*", metavar="FILE",
+                        help="text files, folders, .jsonl, .parquet, or - for standard input")
+    parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/<name of the first file>)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--size", metavar="NAME", help="tiny, nimllm-2m, nimllm-10m, nimllm-30m, … (default: by corpus)")
+    parser.add_argument("--tokenizer", choices=("bpe", "char"), default="bpe")
+    parser.add_argument("--vocab-size", type=int, metavar="N")
+    parser.add_argument("--context", type=int, metavar="N", help="tokens the model sees at once")
+    parser.add_argument("--steps", type=int, metavar="N", help="optimizer steps (default: from --epochs)")
+    parser.add_argument("--epochs", type=float, default=4.0, metavar="N", help="passes over the text (default 4)")
+    parser.add_argument("--batch-tokens", type=int, default=8192, metavar="N", help="tokens per step (default 8192)")
+    parser.add_argument("--micro-batch", type=int, metavar="ROWS", help="rows computed at once (default: all of a step)")
+    parser.add_argument("--lr", type=float, help="peak learning rate (default by size and optimizer)")
+    parser.add_argument("--warmup", type=int, metavar="STEPS")
+    parser.add_argument("--optimizer", choices=("adamw", "muon"), default="adamw")
+    parser.add_argument("--schedule", choices=("cosine", "wsd"), default="cosine")
+    parser.add_argument("--weight-decay", type=float, default=0.1)
+    parser.add_argument("--dropout", type=float)
+    parser.add_argument("--eval-every", type=int, metavar="STEPS")
+    parser.add_argument("--val-fraction", type=float, default=0.05)
+    parser.add_argument("--save-seconds", type=float, default=60.0, help="seconds between checkpoints (default 60)")
+    parser.add_argument("--sample", default="", metavar="TEXT", help="prompt of the samples shown while training")
+    parser.add_argument("--column", default="text", help="text column of parquet and JSONL (default: text)")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--dtype", choices=("auto", "fp32", "bf16"), default="auto")
+    parser.add_argument("--threads", type=int, default=0, metavar="N")
+    parser.add_argument("--compile", action="store_true", help="torch.compile (15-20 s before the first step)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plain", action="store_true", help="plain progress lines")
+
+
+def _chat(parser: argparse.ArgumentParser) -> None:
+    _model(parser)
+    _memory(parser)
+    parser.add_argument("-p", dest="prompt", metavar="TEXT", help="one message, then exit (- reads standard input)")
+    parser.add_argument("--temperature", type=float, default=0.0, help="0 (default) is greedy")
+    parser.add_argument("--top-k", type=int, default=0)
+    parser.add_argument("--top-p", type=float, default=1.0)
+    parser.add_argument("--min-p", type=float, default=0.0)
+    parser.add_argument("--repetition-penalty", type=float, default=1.0)
+    parser.add_argument("--max-tokens", type=int, default=160)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plain", action="store_true", help="no colours, no cursor movement")
+
+
+def _agent(parser: argparse.ArgumentParser) -> None:
+    _model(parser)
+    _memory(parser)
+    parser.add_argument("-p", dest="prompt", metavar="TEXT", help="one task, then exit (- reads standard input)")
+    parser.add_argument("--tasks", metavar="FILE", help="scripted tasks (YAML or JSONL) with checks")
+    parser.add_argument("--report", metavar="FILE", help="with --tasks: write a JSON report")
+    parser.add_argument("--plan-only", action="store_true", help="print the command for each request; run nothing")
+    parser.add_argument("--requests", metavar="FILE", help='with --plan-only: JSONL rows {"query": …}')
+    parser.add_argument("--output", metavar="FILE", help='with --requests: write rows {"query": …, "command": …}')
+    parser.add_argument("--json", action="store_true", help="JSONL events on standard output")
+    parser.add_argument("-C", "--cd", metavar="DIR", help="workspace (default: the current folder)")
+    parser.add_argument("--add-dir", action="append", default=[], metavar="DIR", help="another writable folder")
+    parser.add_argument("--mode", choices=("read-only", "ask", "auto", "full"),
+                        help="what may run unasked (default: ask on a terminal, else read-only)")
+    parser.add_argument("-y", dest="yes", action="store_true", help="--mode auto; refuses without a sandbox")
+    parser.add_argument("--sandbox", choices=("auto", "bwrap", "none"), default="auto")
+    parser.add_argument("--network", choices=("off", "on"), default="off")
+    parser.add_argument("--max-steps", type=int, default=6, metavar="N", help="commands per task (default 6)")
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="S", help="seconds per command (default 60)")
+    parser.add_argument("--task-timeout", type=float, default=600.0, metavar="S")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plain", action="store_true", help="flat text lines, no cursor movement")
+
+
+def _memory_command(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="DIR", help="run folder of the model (default: the shipped one)")
+    actions = parser.add_subparsers(dest="memory_command", metavar="ACTION", required=True)
+    for name, text, takes_id in (
+        ("list", "every record, oldest first", False),
+        ("inbox", "records that wait for your approval", False),
+        ("show", "one record with its evidence", True),
+        ("approve", "accept a waiting record", True),
+        ("reject", "refuse a waiting record", True),
+        ("revert", "take an accepted record out of the weights, bit for bit", True),
+        ("verify", "rebuild the weights from the ledger and compare hashes", False),
+    ):
+        action = actions.add_parser(name, help=text, description=text)
+        if takes_id:
+            action.add_argument("id", help="such as m0007")
+        action.add_argument("--json", action="store_true")
+        action.add_argument("--model", metavar="DIR", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def _align(parser: argparse.ArgumentParser) -> None:
+    methods = parser.add_subparsers(dest="method", metavar="METHOD", required=True)
+    sft = methods.add_parser("sft", help="supervised fine-tuning on conversations", description=(
+        "Fine-tune on conversations; the loss is on the assistant's tokens only."))
+    sft.add_argument("data", nargs="+", metavar="FILE", help='JSONL or parquet with "messages" or "turns"')
+    sft.add_argument("--model", metavar="DIR", help="run folder to start from (default: the shipped one)")
+    sft.add_argument("--out", metavar="DIR", required=True)
+    sft.add_argument("--resume", action="store_true")
+    sft.add_argument("--epochs", type=float, default=2.0)
+    sft.add_argument("--lr", type=float, default=3e-4)
+    sft.add_argument("--batch-tokens", type=int, default=8192)
+    sft.add_argument("--val-fraction", type=float, default=0.05)
+    sft.add_argument("--skip-long", action="store_true", help="leave out conversations longer than the context")
+    sft.add_argument("--device", default="auto")
+    sft.add_argument("--threads", type=int, default=0)
+    sft.add_argument("--seed", type=int, default=0)
+    sft.add_argument("--plain", action="store_true")
+
+
+def _eval(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(dest="kind", metavar="WHAT", required=True)
+    shell = kinds.add_parser("shell", help="generated shell tasks of unseen seeds, judged by execution")
+    _model(shell)
+    shell.add_argument("--tasks", type=int, default=200, metavar="N")
+    shell.add_argument("--seed", type=int, default=2**31, help="evaluation seeds start at 2**31 (default)")
+    shell.add_argument("--steps", type=int, choices=(1, 2, 3), help="only tasks of this many steps")
+    shell.add_argument("--schemas", default="*", metavar="GLOB")
+    shell.add_argument("--failures", action="store_true", help="print each failed task")
+    shell.add_argument("--json", action="store_true")
+    loss = kinds.add_parser("loss", help="nats per token and bits per byte on a text")
+    _model(loss)
+    loss.add_argument("data", nargs="+", metavar="FILE")
+    loss.add_argument("--json", action="store_true")
+
+
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="DIR")
+    parser.add_argument("--json", action="store_true")
+
+
+# name: (what it does, arguments, target)
+COMMANDS = {
+    "train": ("train a tokenizer and a GPT on your text", _train, "nimllm.llm.command:main"),
+    "chat": ("talk; the weights remember it afterwards", _chat, "nimllm.agent.chat:main"),
+    "agent": ("plan, run bash, observe, learn from the outcome", _agent, "nimllm.agent.command:main"),
+    "memory": ("list, show, approve, revert and verify what was learnt", _memory_command,
+               "nimllm.alignment.memory.command:main"),
+    "align": ("fine-tune a trained model", _align, "nimllm.alignment.sft:main"),
+    "eval": ("measure a model", _eval, ""),
+    "doctor": ("what is in force on this machine, and why", _doctor, "nimllm.agent.doctor:main"),
+}
+_EVALUATIONS = {"shell": "nimllm.agent.gym.evaluate:main", "loss": "nimllm.llm.evaluate:main"}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="nimllm",
+        description="A local coding agent whose language model you own. --train, --chat and --agent may be written "
+        "with or without the dashes.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"nimllm {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    for name, (text, arguments, _) in COMMANDS.items():
+        arguments(commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=EXIT_CODES,
+                                      formatter_class=argparse.RawDescriptionHelpFormatter))
+    return top
+
+
+def _spell(argv: list[str]) -> list[str]:
+    """``--agent`` and its like, wherever they stand, become the subcommand in front."""
+    modes = [word for word in argv if word in _MODES]
+    if len(modes) > 1:
+        raise NimError(f"{' and '.join(modes)} cannot be used together", "", "give one of them", 2)
+    if not modes:
+        return argv
+    at = argv.index(modes[0])
+    return [modes[0][2:], *argv[:at], *argv[at + 1 :]]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, run, and turn every error a user can mend into one message and its exit code."""
+    try:
+        words = _spell(list(sys.argv[1:] if argv is None else argv))
+        arguments = parser().parse_args(words)
+        if arguments.command is None:
+            parser().print_help()
+            return 0
+        target = _EVALUATIONS[arguments.kind] if arguments.command == "eval" else COMMANDS[arguments.command][2]
+        module, function = target.split(":")
+        return int(getattr(importlib.import_module(module), function)(arguments) or 0)
+    except NimError as error:
+        print(f"nimllm: {error.message()}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print("nimllm: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
