@@ -65,7 +65,11 @@ _TABLE: dict[str, list[Impl]] = {
     "rms_norm": [_reference("rms_norm")],
     "layer_norm": [Impl("torch", ANY, "nimllm.kernels.fused:layer_norm"), _reference("layer_norm")],
     "rope": [_reference("rope")],
-    "attention": [Impl("torch", ANY, "nimllm.kernels.fused:attention"), _reference("attention")],
+    "attention": [
+        Impl("blocked", ("cpu",), "nimllm.kernels.attention:blocked_attention"),
+        Impl("torch", ANY, "nimllm.kernels.fused:attention"),
+        _reference("attention"),
+    ],
     "swiglu": [_reference("swiglu")],
     "gelu": [_reference("gelu")],
     "relu2": [_reference("relu2")],

@@ -192,7 +192,12 @@ class GPT(nn.Module):
         if targets_bt is None:
             return (x_btd @ self.head.to(x_btd.dtype).T).float()
         loss = ops.get("linear_cross_entropy", x_btd.device.type)
-        return loss(x_btd.reshape(-1, x_btd.shape[-1]), self.head, targets_bt.reshape(-1), IGNORE)
+        rows_nd, targets_n = x_btd.reshape(-1, x_btd.shape[-1]), targets_bt.reshape(-1)
+        if x_btd.device.type == "cpu":  # most of an episode is not learnt; on a GPU the copy to know how much would stall
+            kept = (targets_n != IGNORE).nonzero().squeeze(1)
+            if len(kept) < len(targets_n):
+                rows_nd, targets_n = rows_nd[kept], targets_n[kept]
+        return loss(rows_nd, self.head, targets_n, IGNORE)
 
     @torch.no_grad()
     def load_numpy(self, tensors: Mapping[str, np.ndarray]) -> GPT:
