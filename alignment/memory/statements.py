@@ -1,0 +1,169 @@
+"""Reading what a user told: a statement in, facts out. Rules only, so it costs nothing and says nothing it did not read.
+
+The patterns are the training wordings of :mod:`relations` turned round, then the general forms "my X is Z", "Y's X is
+Z", "the X of Y is Z", "we use Z for X", "X means Z", "X is Z" for nouns nobody listed. Held-out wordings are not
+compiled: whether they are read is a result, not a given.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from nimllm.alignment.memory.relations import (
+    GENERIC, ME, NOUNS, RELATIONS, TELL_ANY, TELL_NAMED, TELL_OWN, THE, US, Fact, Relation, forms, relation_of)
+
+LEADS = (
+    "by the way, ", "remember that ", "just so you know, ", "for the record, ", "note that ", "fyi, ", "please remember: ",
+    "one more thing: ", "so you know, ", "please note: ", "I want you to know that ", "keep in mind that ", "remember: ",
+    "please remember that ", "don't forget: ", "for later: ",
+)
+_LEAD = re.compile(
+    r"^(?:(?:" + "|".join(re.escape(lead) for lead in LEADS) + r"|(?:ok|okay|hi|hello|hey|well|so|and|also|oh|actually|please|btw|"
+    r"no|yes|sorry|correction)[,:]? |(?:please )?(?:remember|note|know|learn|memorise|memorize|don't forget)(?: that|:) |"
+    r"(?:just )?(?:for your information|for the future|so you know|fyi)[,:]? |I (?:should|must|want to) (?:tell you|say|add|"
+    r"mention)(?: that|:) |you should know(?: that|:) ))+", re.IGNORECASE)
+_NO_SUBJECT = re.compile(
+    r"^(?:it|he|she|they|you|i|we|this|that|these|those|there|here|what|who|where|when|why|how|which|if|because|but|then|"
+    r"everything|nothing|something|someone|all|as|to|for|the|my|our|your|one|so|thanks|thank|please|let|in|on)$", re.IGNORECASE)
+_SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])|\n+")
+_SLOTS = re.compile(r"\{(\w+)\}|\[(\w+)\]")
+_CONTRACTIONS = ((re.compile(r"\bI'm\b", re.I), "I am"), (re.compile(r"\bwe're\b", re.I), "we are"),
+                 (re.compile(r"\bI've\b", re.I), "I have"), (re.compile(r"\bwe've\b", re.I), "we have"))
+MAX_SUBJECT_WORDS, MAX_VALUE_CHARACTERS = 6, 120
+
+
+def _pattern(template: str, subject: str | None, nouns: tuple[str, ...] | None) -> re.Pattern[str]:
+    """A telling template as a regex. ``subject`` None: a name is captured; ``nouns`` None: any noun is captured."""
+    slots = forms(subject, "user") if subject else forms("", "user")
+    seen: set[str] = set()
+
+    def capture(name: str, body: str) -> str:
+        if name in seen:
+            return f"(?P={name})"
+        seen.add(name)
+        return f"(?P<{name}>{body})"
+
+    out, at = [], 0
+    for match in _SLOTS.finditer(template):
+        out.append(re.escape(template[at:match.start()]))
+        at = match.end()
+        slot, ending = match[1], match[2]
+        if ending:
+            out.append(ending if subject is None else "")
+        elif slot == "v":
+            out.append(capture("v", r".+?" if at < len(template) else r".+"))
+        elif slot == "n":
+            out.append(capture("n", r".+?") if nouns is None else "(?:" + "|".join(map(re.escape, nouns)) + ")")
+        elif slot in ("s", "o", "p") and subject is None:
+            out.append(capture("s", r".+?") + (r"(?:'s|(?<=s)')" if slot == "p" else ""))
+        elif slot == "is":
+            out.append("is")
+        else:
+            out.append(re.escape(slots[slot]))
+    out.append(re.escape(template[at:]))
+    return re.compile("^" + "".join(out).replace("favourite", "favou?rite").replace("colour", "colou?r") + "$", re.IGNORECASE)
+
+
+def _literal(template: str) -> int:
+    return len(_SLOTS.sub("", template).replace(" ", ""))
+
+
+def _subjects(relation: Relation) -> tuple[str | None, ...]:
+    return (ME, US) if relation.family == "preference" else (ME, US, None)
+
+
+@lru_cache(maxsize=1)
+def _rules() -> tuple[tuple[re.Pattern[str], str | None, str | None], ...]:
+    """(pattern, subject or None for a captured name, relation key or None for a captured noun), most specific first."""
+    own: list[tuple[int, re.Pattern[str], str | None, str | None]] = []
+    for relation in RELATIONS.values():
+        nouns = (relation.noun, *relation.nouns)
+        for subject in _subjects(relation):
+            for template in relation.tells:
+                bonus = 100 if subject else 0  # "I live in" before "<name> lives in"
+                own.append((bonus + _literal(template), _pattern(template, subject, nouns), subject, relation.key))
+    own.sort(key=lambda rule: -rule[0])
+    rules = [rule[1:] for rule in own]
+    noun_last = "{v} is {p} {n}"  # "Oslo is Mira's city" would swallow "Mira's city is Oslo's twin": known nouns only, later
+    for template in sorted((*TELL_ANY, *TELL_NAMED, *TELL_OWN), key=lambda text: (text == noun_last, -_literal(text))):
+        for relation in RELATIONS.values():
+            for subject in _subjects(relation):
+                if (template in TELL_NAMED and subject) or (template in TELL_OWN and subject is None):
+                    continue
+                rules.append((_pattern(template, subject, (relation.noun, *relation.nouns)), subject, relation.key))
+    for key in ("used_for", "means"):
+        for template in sorted(GENERIC[key][0], key=lambda text: -_literal(text)):
+            rules.append((_pattern(template, None, ()), None, key))
+    general = sorted(("{p} {n} = {v}", "it is {v}, {p} {n}", *TELL_ANY, *TELL_NAMED, *TELL_OWN),
+                     key=lambda text: (text == noun_last, -_literal(text)))
+    for template in general:
+        for subject in (ME, US, None, THE):
+            if (template in TELL_NAMED and subject) or (template in TELL_OWN and subject in (None, THE)):
+                continue
+            rules.append((_pattern(template, subject, None), subject, None))
+    for template in sorted(GENERIC["is"][0], key=lambda text: -_literal(text)):
+        rules.append((_pattern(template, None, ()), None, "is"))
+    return tuple(rules)
+
+
+_NAMED_ME = re.compile(r"^(?:my name's|I am called|I am|this is) (?P<v>[A-Z][\w'-]*(?: [A-Z][\w'-]*){0,2})$")
+
+
+def statements(text: str) -> list[str]:
+    """The sentences of a message that may tell something: questions and empty ones left out, lead-ins taken off."""
+    found = []
+    for sentence in _SENTENCES.split(text.replace("’", "'")):
+        sentence = sentence.strip()
+        if not sentence or sentence.endswith("?") or len(sentence) > 400:
+            continue
+        for pattern, plain in _CONTRACTIONS:
+            sentence = pattern.sub(plain, sentence)
+        sentence = _LEAD.sub("", re.sub(r"(?:(?<!\.)\.|!+)$", "", sentence)).strip()
+        if sentence:
+            found.append(sentence)
+    return found
+
+
+def _fact(match: re.Match[str], subject: str | None, key: str | None) -> Fact | None:
+    groups = match.groupdict()
+    value = groups["v"].strip().strip("\"`")
+    name = subject or groups["s"].strip()
+    if subject is None:
+        words = name.split()
+        if not words or len(words) > MAX_SUBJECT_WORDS or _NO_SUBJECT.match(name) or any(mark in name for mark in ",:;?"):
+            return None
+        if _NO_SUBJECT.match(words[0]) and words[0].lower() not in ("my", "our", "the", "one"):
+            return None
+        if words[0].lower() in ("my", "our", "the"):
+            name = f"{words[0].lower()} {' '.join(words[1:])}"
+    if not value or len(value) > MAX_VALUE_CHARACTERS:
+        return None
+    if key is None:
+        noun = groups["n"].strip()
+        if not noun or len(noun.split()) > MAX_SUBJECT_WORDS or any(mark in noun for mark in ",:;?"):
+            return None
+        relation = NOUNS.get(noun.lower())
+        key = relation.key if relation and relation_of(name, relation.key) else noun
+        if key in RELATIONS and relation is None and relation_of(name, key):
+            return None  # "Mira's build is green": the noun is the key of a relation that means something else
+    if key in ("is", "means"):
+        value = re.sub(r"^(my|our) ", "your ", value, flags=re.IGNORECASE)  # as the assistant will say it
+    return Fact(name, key, value)
+
+
+def parse(text: str) -> list[Fact]:
+    """Every fact read in what a user typed, in order; [] when nothing is recognised."""
+    facts: list[Fact] = []
+    for sentence in statements(text):
+        named = _NAMED_ME.match(sentence)
+        if named:
+            facts.append(Fact(ME, "name", named["v"]))
+            continue
+        for pattern, subject, key in _rules():
+            match = pattern.match(sentence)
+            fact = _fact(match, subject, key) if match else None
+            if fact:
+                facts.append(fact)
+                break
+    return facts
