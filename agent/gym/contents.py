@@ -218,6 +218,16 @@ def arithmetic_tests(rng: random.Random, package: str, module: str, functions: S
     return "\n".join(lines).rstrip("\n") + "\n", failing, passing
 
 
+def commit_message(rng: random.Random, paths: Sequence[str]) -> str:
+    """A first line such as people write."""
+    stem = paths[0].rsplit("/", 1)[-1] if paths else rng.choice(names.NOUNS)
+    return rng.choice((f"Add {stem}", f"Update {stem}", f"Fix the {rng.choice(names.NOUNS)}",
+                       f"{rng.choice(names.VERBS).capitalize()} {rng.choice(names.NOUNS)}",
+                       f"fix {rng.choice(names.NOUNS)} {rng.choice(names.NOUNS)}",
+                       f"Refactor {rng.choice(names.NOUNS)} {rng.choice(names.NOUNS)}",
+                       f"{rng.choice(names.NOUNS)}: {rng.choice(names.VERBS)} {rng.choice(names.NOUNS)}"))
+
+
 def page(rng: random.Random) -> str:
     """A small HTML page."""
     title = " ".join(names.word(rng) for _ in range(2)).title()

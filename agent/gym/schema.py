@@ -38,6 +38,8 @@ class Draft:
     answer: str | None = None
     fails: frozenset[int] = field(default_factory=frozenset)
     protected: tuple[str, ...] = ()  # names and patterns in the request that no typo may touch
+    volatile: bool = False  # the output depends on the machine or the moment: only the state is checked
+    times: tuple[str, ...] = ()  # paths whose modification time (whole seconds) is part of the state
 
 
 Make = Callable[[World, random.Random], Draft]
@@ -51,18 +53,20 @@ class Schema:
     make: Make
     weight: float = 1.0
     git: bool = False  # the world must be a git repository with some commits
+    theme: str | None = None  # of the world; None: any
 
 
 SCHEMAS: dict[str, Schema] = {}
 
 
-def schema(name: str, tools: str, steps: int = 1, weight: float = 1.0, git: bool = False) -> Callable[[Make], Make]:
+def schema(name: str, tools: str, steps: int = 1, weight: float = 1.0, git: bool = False,
+           theme: str | None = None) -> Callable[[Make], Make]:
     """Register a schema; ``tools`` is a blank-separated list."""
 
     def register(make: Make) -> Make:
         if name in SCHEMAS:
             raise ValueError(f"two schemas are called {name}")
-        SCHEMAS[name] = Schema(name, tuple(tools.split()), steps, make, weight, git)
+        SCHEMAS[name] = Schema(name, tuple(tools.split()), steps, make, weight, git, theme)
         return make
 
     return register

@@ -68,6 +68,8 @@ class World:
     entries: dict[str, Entry] = field(default_factory=dict)
     git: bool = False
     commits: list[tuple[str, str, list[str]]] = field(default_factory=list)  # author, message, paths
+    edits: dict[str, bytes] = field(default_factory=dict)  # written over the committed files: changes not yet staged
+    setup: list[str] = field(default_factory=list)  # bash lines, after the edits: branches, staging
     recent: bool = False  # ages count from the present day (for find -mtime); otherwise mtimes are fixed dates
 
     @classmethod
@@ -260,10 +262,22 @@ class World:
             project.passing += passing
         return project
 
+    def add_history(self) -> None:
+        """Make this a git repository: every file is committed, in one to five commits by one to three authors."""
+        rng, paths = self.rng, self.files()
+        self.git = True
+        authors = [self.name() for _ in range(rng.randint(1, 3))]
+        rng.shuffle(paths)
+        steps = min(len(paths), rng.randint(1, 5))
+        for step in range(steps):
+            part = sorted(paths[step::steps])
+            self.commits.append((rng.choice(authors), contents.commit_message(rng, part), part))
+
     # on disk
 
     def materialise(self, folder: Path) -> None:
-        """Write everything below ``folder`` (which exists), with modes and times; git is the caller's."""
+        """Write everything below ``folder`` (which exists), with modes and times; git, ``edits`` and ``setup`` are the
+        executor's."""
         shift = time.time() - NOW if self.recent else 0.0
         root = os.fspath(folder)
         for path in sorted(self.entries):
