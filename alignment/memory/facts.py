@@ -16,37 +16,66 @@ from random import Random
 
 from nimllm.alignment.memory import inventions as make
 from nimllm.alignment.memory.relations import (
-    ME, PERSONAL, PREFERENCE, PROJECT, RELATIONS, THE, US, Fact, ask_templates, fill, forms, is_name, noun_of, relation_of,
-    reply_template, tell_templates)
+    ME,
+    NOUNS,
+    PERSONAL,
+    PREFERENCE,
+    PROJECT,
+    RELATIONS,
+    THE,
+    US,
+    Fact,
+    ask_templates,
+    fill,
+    forms,
+    is_name,
+    noun_of,
+    noun_slots,
+    relation_of,
+    reply_template,
+    tell_templates,
+)
 from nimllm.alignment.memory.statements import LEADS, parse
 from nimllm.llm.turns import Turn
 
-__all__ = ["RELATIONS", "Fact", "Mix", "acknowledge", "ask", "asks", "corpus", "invent", "known", "pairs", "reply", "restate",
+__all__ = ["RELATIONS", "Fact", "Mix", "acknowledge", "ask", "asks", "corpus", "invent", "known", "pairs", "reply",
+           "restate",
            "tell", "tells", "unknown"]
 
+FAMILIES = {"personal": PERSONAL, "project": PROJECT, "preference": PREFERENCE}
 KNOWN_SEED = 20  # the fixed set of facts that a base is trained to know
-KIN = ("my sister", "my brother", "my neighbour", "my boss", "my cousin", "our intern", "my colleague", "my landlord", "my aunt")
-UNKNOWN = ("I don't know that yet.",) * 8 + ("I don't know that yet. Tell me, and I will remember it.", "I don't know that yet, sorry.")
+KIN = ("my sister", "my brother", "my neighbour", "my boss", "my cousin", "our intern", "my colleague", "my landlord",
+       "my aunt")
+UNKNOWN = ("I don't know that yet.",) * 8 + ("I don't know that yet. Tell me, and I will remember it.",
+                                             "I don't know that yet, sorry.")
 TALK: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("hi", "hello", "hey", "hi there", "hello there", "good morning", "good evening", "hey nimllm", "hello nimllm", "howdy"),
+    (("hi", "hello", "hey", "hi there", "hello there", "good morning", "good evening", "hey nimllm", "hello nimllm",
+      "howdy"),
      "Hello. What can I do for you?"),
-    (("thanks", "thank you", "thanks a lot", "great, thanks", "cheers", "nice, thank you", "thank you very much", "perfect, thanks"),
+    (("thanks", "thank you", "thanks a lot", "great, thanks", "cheers", "nice, thank you", "thank you very much",
+      "perfect, thanks"),
      "You're welcome."),
-    (("who are you?", "what are you?", "tell me about yourself", "are you a bot?", "what is your name?", "what's your name?",
+    (("who are you?", "what are you?", "tell me about yourself", "are you a bot?", "what is your name?",
+      "what's your name?",
       "introduce yourself", "what is nimllm?", "are you an AI?"),
      "I am nimllm, a small language model that runs on your machine."),
-    (("what can you do?", "how can you help me?", "what are you good for?", "help", "what do you do?", "what can I ask you?"),
+    (("what can you do?", "how can you help me?", "what are you good for?", "help", "what do you do?",
+      "what can I ask you?"),
      "I run small tasks in your shell, and I remember what you tell me."),
-    (("how are you?", "how do you do?", "how is it going?", "are you well?", "everything fine?", "you ok?"), "I am fine, thank you."),
-    (("bye", "goodbye", "see you", "see you later", "good night", "until tomorrow", "that's all", "that is all for today"), "Goodbye."),
+    (("how are you?", "how do you do?", "how is it going?", "are you well?", "everything fine?", "you ok?"),
+     "I am fine, thank you."),
+    (("bye", "goodbye", "see you", "see you later", "good night", "until tomorrow", "that's all",
+      "that is all for today"), "Goodbye."),
     (("ok", "okay", "fine", "good", "great", "nice", "I see", "cool", "alright", "got it"), "Good. What next?"),
     (("do you remember things?", "will you remember this?", "can you learn?", "how do you remember?", "do you forget?",
       "how does your memory work?"), "I keep what you tell me in my weights when our conversation ends."),
-    (("are you online?", "do you use the internet?", "where do you run?", "do you send my data away?", "are you local?"),
+    (("are you online?", "do you use the internet?", "where do you run?", "do you send my data away?",
+      "are you local?"),
      "I run on this machine only, and nothing leaves it."),
     (("let's start", "are you ready?", "ready?", "shall we begin?", "can we start?"), "I am ready."),
     (("tell me a joke", "make me laugh", "do you know a joke?"), "I am too small for good jokes."),
-    (("I am bored", "it is raining", "what a day", "I am tired", "nothing works today", "long day"), "Let me know if I can help."),
+    (("I am bored", "it is raining", "what a day", "I am tired", "nothing works today", "long day"),
+     "Let me know if I can help."),
 )
 
 
@@ -92,25 +121,32 @@ def _invent_generic(rng: Random) -> Fact:
     shape = rng.random()
     if shape < 0.6:
         phrase = make.noun_phrase(rng)
+        while phrase in NOUNS or phrase in RELATIONS:
+            phrase = make.noun_phrase(rng)
         draw = rng.random()
         subject = (ME if draw < 0.3 else US if draw < 0.45 else THE if draw < 0.6 else
                    make.person(rng) if draw < 0.8 else make.project(rng))
         return Fact(subject, phrase, make.anything(rng))
     if shape < 0.75:
-        topic = rng.choice((make.noun_phrase(rng), f"{rng.choice(make.THINGS)} {rng.choice(('testing', 'printing', 'backups', 'mail'))}",
+        topic = rng.choice((make.noun_phrase(rng),
+                            f"{rng.choice(make.THINGS)} {rng.choice(('testing', 'printing', 'backups', 'mail'))}",
                             f"{rng.choice(make.VERBS)}ing {make.word(rng)}"))
-        return Fact(topic, "used_for", rng.choice((make.word(rng), make.command(rng), make.editor(rng), make.database(rng))))
+        return Fact(topic, "used_for", rng.choice((make.word(rng), make.command(rng), make.editor(rng),
+                                                   make.database(rng))))
     if shape < 0.87:
         return Fact(make.word(rng) if rng.random() < 0.6 else make.identifier(rng), "means",
-                    rng.choice((make.noun_phrase(rng), make.job(rng), make.word(rng), make.food(rng), make.colour(rng))))
+                    rng.choice((make.noun_phrase(rng), make.job(rng), make.word(rng), make.food(rng),
+                                make.colour(rng))))
     return Fact(make.project(rng) if rng.random() < 0.5 else make.person(rng), "is",
-                rng.choice((f"the {make.noun_phrase(rng)}", f"a {make.job(rng)}", f"a {rng.choice(make.SHADES)} {rng.choice(make.THINGS)}",
+                rng.choice((f"the {make.noun_phrase(rng)}", f"a {make.job(rng)}",
+                            f"a {rng.choice(make.SHADES)} {rng.choice(make.THINGS)}",
                             f"the {rng.choice(make.RANKS)} {rng.choice(make.THINGS)}")))
 
 
 def _say(template: str, fact: Fact, speaker: str, capital: bool, stop: str = "") -> str:
     third = is_name(fact.subject)
-    slots = {**forms(fact.subject, speaker), "v": fact.value, "n": noun_of(fact.subject, fact.relation)}
+    slots = {**forms(fact.subject, speaker), "v": fact.value,
+             **noun_slots(noun_of(fact.subject, fact.relation))}
     if not capital and slots.get("s") == "I":
         slots["s"] = "i"
     text = fill(template, slots, third) + stop
@@ -189,7 +225,7 @@ def restate(text: str) -> list[tuple[str, str]]:
 
 
 def known(seed: int = KNOWN_SEED, count: int = 400) -> list[Fact]:
-    """The facts that a base is to know: invented people and projects with about three facts each, none about the user."""
+    """The facts that a base is to know: invented people and projects with about three facts each."""
     rng = Random(seed)
     facts: dict[tuple[str, str], Fact] = {}
     while len(facts) < count:
@@ -218,7 +254,8 @@ def _tell(rng: Random) -> list[Turn]:
     fact = invent(rng)
     if rng.random() < 0.12:  # two facts in one message
         second = invent(rng)
-        first_text, second_text = (_say(rng.choice(tell_templates(f.subject, f.relation)), f, "user", True, ".") for f in (fact, second))
+        first_text, second_text = (_say(rng.choice(tell_templates(f.subject, f.relation)), f, "user", True,
+                                        ".") for f in (fact, second))
         return _turns(f"{first_text} {second_text}", acknowledge(fact, second))
     return _turns(tell(rng, fact), acknowledge(fact))
 
@@ -231,7 +268,7 @@ def _other(rng: Random, facts: Sequence[Fact]) -> Fact:
         relation = relation_of(base.subject, base.relation)
         draw = rng.random()
         if draw < 0.4 and relation:
-            suiting = PERSONAL if relation.family == "personal" else PROJECT if relation.family == "project" else PREFERENCE
+            suiting = FAMILIES[relation.family]
             fact = Fact(base.subject, rng.choice(suiting).key, "")
         elif draw < 0.7 and relation and relation.subjects in ("person", "project"):
             fact = Fact(_subject(rng, relation.subjects), base.relation, "")
@@ -242,10 +279,11 @@ def _other(rng: Random, facts: Sequence[Fact]) -> Fact:
 
 
 def _recall(rng: Random) -> list[Turn]:
-    """One to three facts told, then asked in any order; sometimes corrected, sometimes a question about something else."""
+    """One to three facts told, then asked in any order; sometimes one is corrected, or another thing is asked."""
     facts = [invent(rng)]
     for _ in range(rng.choice((0, 0, 1, 1, 2))):
-        again = rng.random() < 0.3 and is_name(facts[0].subject) and relation_of(facts[0].subject, facts[0].relation) is not None
+        again = rng.random() < 0.3 and is_name(facts[0].subject) and relation_of(facts[0].subject,
+                                                                                 facts[0].relation) is not None
         fact = facts[0]
         if again:
             family = PERSONAL if relation_of(fact.subject, fact.relation) in PERSONAL else PROJECT
@@ -272,7 +310,8 @@ def _recall(rng: Random) -> list[Turn]:
     return turns
 
 
-def corpus(rng: Random, count: int, facts: Sequence[Fact] | None = None, mix: Mix | None = None) -> Iterator[list[Turn]]:
+def corpus(rng: Random, count: int, facts: Sequence[Fact] | None = None,
+           mix: Mix | None = None) -> Iterator[list[Turn]]:
     """``count`` conversations in the turn format, deterministic by ``rng``. ``facts`` (default :func:`known`) are the
     ones asked about without being told; no held-out wording is ever used."""
     facts = list(known() if facts is None else facts)

@@ -9,105 +9,127 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-ONSETS = "b br c ch cl d dr f fl g gr h j k kr l m n p pr qu r s sh sk st t tr v w y z".split()
-VOWELS = "a e i o u a e i o ai ea ie oa ou".split()
-CODAS = " n r l s k m t d nd rn lm st x th ".split(" ")
-FIRST_NAMES = (
-    "Ada Amir Anna Ben Carla Chen Dana David Elena Emma Erik Farid Grace Hana Hugo Ines Ivan Jana Jonas Julia Kofi Lara "
-    "Leo Lena Liam Luca Maria Marta Max Mia Mina Nadia Nils Noah Nora Olga Omar Paul Petra Priya Rosa Ruth Sam Sara "
-    "Sofia Tariq Tom Uma Vera Viktor Wei Yara Yusuf Zoe"
-).split()
-LAST_NAMES = (
-    "Abbott Baker Carter Dahl Ellis Fischer Garcia Haas Ito Jensen Keller Lopez Meyer Novak Okafor Patel Quinn Rossi "
-    "Schmidt Tanaka Ueda Varga Weber Yilmaz Ziegler Brandt Costa Duran Horvat Lindgren Moreau Nilsen Petrov Silva"
-).split()
-CITIES = (
-    "Oslo Lima Porto Kyoto Turin Ghent Basel Leeds Quito Accra Lyon Bergen Austin Boston Dublin Cairo Delhi Hanoi Izmir "
-    "Jena Krakow Lagos Malmo Nairobi Osaka Prague Riga Seville Tunis Utrecht Vienna Warsaw Zurich Bremen Cardiff"
-).split()
-COLOURS = (
-    "red blue green yellow orange purple teal violet grey brown pink olive indigo amber coral crimson ivory lilac mauve "
-    "navy ochre plum rust sand silver"
-).split()
-SHADES = (
-    "dark light pale deep bright dusty warm cold soft smoky neon pastel muted royal faded misty burnt electric icy mossy"
-).split()
-FOODS = (
-    "soup stew curry pie salad noodles dumplings risotto omelette pancakes tacos bread cake pasta pizza porridge rolls "
-    "skewers sandwich chowder"
-).split()
-INGREDIENTS = (
-    "lentil mushroom pumpkin tomato leek potato spinach lemon ginger apple cherry walnut sesame onion carrot cabbage "
-    "pepper bean rice barley plum honey garlic basil coconut salmon"
-).split()
-ALLERGENS = (
-    "peanuts walnuts almonds cashews milk eggs wheat soy shrimp crab mussels sesame celery mustard lupin kiwi peaches "
-    "apples strawberries tomatoes latex nickel penicillin aspirin pollen dust cats horses wasps bees"
-).split()
-TRADES = (
-    "baker carpenter nurse surgeon teacher plumber welder translator pilot gardener chemist tailor librarian engineer "
-    "geologist painter optician printer weaver surveyor roofer editor farmer courier analyst potter"
-).split()
-RANKS = (
-    "junior senior head chief assistant night travelling freelance retired apprentice deputy regional marine school "
-    "hospital city forest railway village theatre"
-).split()
-MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
-WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-STREET_WORDS = (
-    "Alder Birch Canal Dove Elm Ferry Garden Harbour Iron Jasmine King Linden Mill North Orchard Park Quarry River Station "
-    "Tower Union Vine Willow Abbey Bridge"
-).split()
-STREET_KINDS = "Street Lane Road Square Way Alley Row Hill".split()
-HOBBIES = (
+
+def words(text: str, separator: str = " ") -> tuple[str, ...]:
+    """A word list written as one string, which reads better than a column of quotes."""
+    return tuple(text.split(separator))
+
+
+ONSETS = words("b br c ch cl d dr f fl g gr h j k kr l m n p pr qu r s sh sk st t tr v w y z")
+VOWELS = words("a e i o u a e i o ai ea ie oa ou")
+CODAS = words("|n|r|l|s|k|m|t|d|nd|rn|lm|st|x|th|", "|")
+FIRST_NAMES = words(
+    "Ada Amir Anna Ben Carla Chen Dana David Elena Emma Erik Farid Grace Hana Hugo Ines Ivan Jana Jonas Julia "
+    "Kofi Lara Leo Lena Liam Luca Maria Marta Max Mia Mina Nadia Nils Noah Nora Olga Omar Paul Petra Priya Rosa "
+    "Ruth Sam Sara Sofia Tariq Tom Uma Vera Viktor Wei Yara Yusuf Zoe"
+)
+LAST_NAMES = words(
+    "Abbott Baker Carter Dahl Ellis Fischer Garcia Haas Ito Jensen Keller Lopez Meyer Novak Okafor Patel Quinn "
+    "Rossi Schmidt Tanaka Ueda Varga Weber Yilmaz Ziegler Brandt Costa Duran Horvat Lindgren Moreau Nilsen Petrov "
+    "Silva"
+)
+CITIES = words(
+    "Oslo Lima Porto Kyoto Turin Ghent Basel Leeds Quito Accra Lyon Bergen Austin Boston Dublin Cairo Delhi Hanoi "
+    "Izmir Jena Krakow Lagos Malmo Nairobi Osaka Prague Riga Seville Tunis Utrecht Vienna Warsaw Zurich Bremen "
+    "Cardiff"
+)
+COLOURS = words(
+    "red blue green yellow orange purple teal violet grey brown pink olive indigo amber coral crimson ivory lilac "
+    "mauve navy ochre plum rust sand silver"
+)
+SHADES = words(
+    "dark light pale deep bright dusty warm cold soft smoky neon pastel muted royal faded misty burnt electric "
+    "icy mossy"
+)
+FOODS = words(
+    "soup stew curry pie salad noodles dumplings risotto omelette pancakes tacos bread cake pasta pizza porridge "
+    "rolls skewers sandwich chowder"
+)
+INGREDIENTS = words(
+    "lentil mushroom pumpkin tomato leek potato spinach lemon ginger apple cherry walnut sesame onion carrot "
+    "cabbage pepper bean rice barley plum honey garlic basil coconut salmon"
+)
+ALLERGENS = words(
+    "peanuts walnuts almonds cashews milk eggs wheat soy shrimp crab mussels sesame celery mustard lupin kiwi "
+    "peaches apples strawberries tomatoes latex nickel penicillin aspirin pollen dust cats horses wasps bees"
+)
+TRADES = words(
+    "baker carpenter nurse surgeon teacher plumber welder translator pilot gardener chemist tailor librarian "
+    "engineer geologist painter optician printer weaver surveyor roofer editor farmer courier analyst potter"
+)
+RANKS = words(
+    "junior senior head chief assistant night travelling freelance retired apprentice deputy regional marine "
+    "school hospital city forest railway village theatre"
+)
+MONTHS = words("January February March April May June July August September October November December")
+WEEKDAYS = words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
+STREET_WORDS = words(
+    "Alder Birch Canal Dove Elm Ferry Garden Harbour Iron Jasmine King Linden Mill North Orchard Park Quarry "
+    "River Station Tower Union Vine Willow Abbey Bridge"
+)
+STREET_KINDS = words("Street Lane Road Square Way Alley Row Hill")
+HOBBIES = words(
     "chess rowing climbing pottery knitting baking sailing archery juggling birdwatching fencing skating origami "
     "woodcarving astronomy gardening kayaking calligraphy bouldering beekeeping"
-).split()
-HOBBY_KINDS = (
-    "indoor outdoor winter summer weekend evening speed blind team solo mountain river night street alpine coastal "
-    "beginner competitive antique miniature historical urban desert island morning holiday"
-).split()
-INSTRUMENTS = (
-    "violin cello flute oboe piano guitar banjo drum harp tuba trumpet clarinet accordion mandolin lute organ viola "
-    "ukulele bassoon zither"
-).split()
-MAKERS = (
+)
+HOBBY_KINDS = words(
+    "indoor outdoor winter summer weekend evening speed blind team solo mountain river night street alpine "
+    "coastal beginner competitive antique miniature historical urban desert island morning holiday"
+)
+INSTRUMENTS = words(
+    "violin cello flute oboe piano guitar banjo drum harp tuba trumpet clarinet accordion mandolin lute organ "
+    "viola ukulele bassoon zither"
+)
+MAKERS = words(
     "old small steel wooden electric bass alto tenor baroque toy concert folk travel borrowed silver brass double "
     "five-string seven-string half-size painted antique Irish Spanish Finnish"
-).split()
-TOOLS = "make cargo npm pnpm yarn go gradle mvn bazel ninja cmake tox nox hatch poetry just task rake mix dune zig".split()
-VERBS = "build test deploy check bundle package release ship publish verify stage push install lint run all".split()
-TARGETS = (
-    "prod staging release debug all unit fast slow smoke core web api docs nightly local canary edge full quick strict "
-    "server client worker mobile"
-).split()
-FLAGS = "-v -q -j4 -j8 --release --prod --all --fast --strict --no-cache --verbose --offline --locked --parallel --ci".split()
-LANGUAGES = (
-    "Python Rust Go Java Kotlin Ruby Perl C Zig Haskell OCaml Elixir Erlang Lua Swift Scala TypeScript JavaScript Dart Julia "
-    "Fortran Ada Nim Racket Clojure"
-).split()
-EDITORS = "vim emacs nano helix kakoune micro neovim kate geany sublime atom joe zed ed acme".split()
-DATABASES = "postgres mysql sqlite redis mongodb mariadb duckdb cassandra clickhouse oracle couchdb influxdb etcd".split()
-LICENCES = "MIT Apache-2.0 BSD-3-Clause GPL-3.0 LGPL-2.1 MPL-2.0 ISC Unlicense AGPL-3.0 Zlib EPL-2.0 CC0-1.0".split()
-THINGS = (
-    "falcon river copper lantern maple pixel otter comet harbor saffron cobalt ember willow quartz raven tundra velvet "
-    "walnut zephyr basil cedar delta fjord granite hazel indigo juniper kestrel lotus meadow nectar onyx pepper quill "
-    "robin salt thistle umber violet wren"
-).split()
-MODIFIERS = (
-    "coffee machine|door|locker|printer|backup|staging|parking|wifi|meeting room|garage|lab|server|rack|badge|project|team|"
-    "office|kitchen|bike|gym|library|alarm|router|vpn|cluster|invoice|customer|supplier|travel|conference|training|safety|"
-    "holiday|fallback|default|preferred|main|second|emergency|new|old|internal|public|private|test|release|deploy|debug|"
-    "monitoring|logging|queue|cache|payment|shipping|warehouse|heating|projector|elevator|guest|night shift|weekend|lucky|"
-    "secret|favourite|weekly|monthly|quarterly|spare|shared|personal"
-).split("|")
-HEADS = (
-    "code|number|password|host|name|key|window|address|colour|time|day|room|contact|folder|file|branch|port|tag|token|label|"
-    "limit|budget|channel|mailbox|account|nickname|slogan|theme|plan|owner|deadline|script|command|ticket|region|zone|bucket|"
-    "mascot|snack|song|film|book|tea|playlist|brand|model|route|shelf|drawer|desk|size|serial number|version|prefix|phrase"
-).split("|")
+)
+TOOLS = words(
+    "make cargo npm pnpm yarn go gradle mvn bazel ninja cmake tox nox hatch poetry just task rake mix dune zig"
+)
+VERBS = words(
+    "build test deploy check bundle package release ship publish verify stage push install lint run all"
+)
+TARGETS = words(
+    "prod staging release debug all unit fast slow smoke core web api docs nightly local canary edge full quick "
+    "strict server client worker mobile"
+)
+FLAGS = words(
+    "-v -q -j4 -j8 --release --prod --all --fast --strict --no-cache --verbose --offline --locked --parallel --ci"
+)
+LANGUAGES = words(
+    "Python Rust Go Java Kotlin Ruby Perl C Zig Haskell OCaml Elixir Erlang Lua Swift Scala TypeScript JavaScript "
+    "Dart Julia Fortran Ada Nim Racket Clojure"
+)
+EDITORS = words("vim emacs nano helix kakoune micro neovim kate geany sublime atom joe zed ed acme")
+DATABASES = words(
+    "postgres mysql sqlite redis mongodb mariadb duckdb cassandra clickhouse oracle couchdb influxdb etcd"
+)
+LICENCES = words(
+    "MIT Apache-2.0 BSD-3-Clause GPL-3.0 LGPL-2.1 MPL-2.0 ISC Unlicense AGPL-3.0 Zlib EPL-2.0 CC0-1.0"
+)
+THINGS = words(
+    "falcon river copper lantern maple pixel otter comet harbor saffron cobalt ember willow quartz raven tundra "
+    "velvet walnut zephyr basil cedar delta fjord granite hazel indigo juniper kestrel lotus meadow nectar onyx "
+    "pepper quill robin salt thistle umber violet wren"
+)
+MODIFIERS = words(
+    "coffee machine|door|locker|printer|backup|staging|parking|wifi|meeting room|garage|lab|server|rack|badge|"
+    "project|team|office|kitchen|bike|gym|library|alarm|router|vpn|cluster|invoice|customer|supplier|travel|"
+    "conference|training|safety|holiday|fallback|default|preferred|main|second|emergency|new|old|internal|public|"
+    "private|test|release|deploy|debug|monitoring|logging|queue|cache|payment|shipping|warehouse|heating|"
+    "projector|elevator|guest|night shift|weekend|lucky|secret|favourite|weekly|monthly|quarterly|spare|shared|"
+    "personal",
+    "|",
+)
+HEADS = words(
+    "code|number|password|host|name|key|window|address|colour|time|day|room|contact|folder|file|branch|port|tag|"
+    "token|label|limit|budget|channel|mailbox|account|nickname|slogan|theme|plan|owner|deadline|script|command|"
+    "ticket|region|zone|bucket|mascot|snack|song|film|book|tea|playlist|brand|model|route|shelf|drawer|desk|size|"
+    "serial number|version|prefix|phrase|keys|notes|tickets|glasses|headphones|credentials|opening hours|shoes|"
+    "rules|papers",
+    "|",
+)
 
 
 def word(rng: Random, syllables: int = 2) -> str:
@@ -157,7 +179,8 @@ def noun_phrase(rng: Random) -> str:
 def identifier(rng: Random) -> str:
     """``otter-3`` and the like: branches, hosts, channels."""
     stem = rng.choice(THINGS) if rng.random() < 0.5 else word(rng)
-    return rng.choice((stem, f"{stem}-{rng.choice(TARGETS)}", f"{stem}{rng.randint(1, 99)}", f"{stem}-{rng.randint(1, 99)}"))
+    return rng.choice((stem, f"{stem}-{rng.choice(TARGETS)}", f"{stem}{rng.randint(1, 99)}",
+                       f"{stem}-{rng.randint(1, 99)}"))
 
 
 def city(rng: Random) -> str:
@@ -187,8 +210,8 @@ def food(rng: Random) -> str:
 
 
 def drink(rng: Random) -> str:
-    return f"{rng.choice(SHADES + ['iced', 'hot', 'spicy', 'sweet', 'bitter'])} {rng.choice(INGREDIENTS)} " + rng.choice(
-        ("tea", "juice", "cider", "soda", "coffee"))
+    taste = rng.choice((*SHADES, "iced", "hot", "spicy", "sweet", "bitter"))
+    return f"{taste} {rng.choice(INGREDIENTS)} " + rng.choice(("tea", "juice", "cider", "soda", "coffee"))
 
 
 def editor(rng: Random) -> str:
@@ -196,13 +219,16 @@ def editor(rng: Random) -> str:
 
 
 def language(rng: Random) -> str:
-    return rng.choice(LANGUAGES) if rng.random() < 0.5 else word(rng).capitalize() + rng.choice(("", "", "Script", "+", "lang"))
+    if rng.random() < 0.5:
+        return rng.choice(LANGUAGES)
+    return word(rng).capitalize() + rng.choice(("", "", "Script", "+", "lang"))
 
 
 def allergy(rng: Random) -> str:
     if rng.random() < 0.4:
         return rng.choice(ALLERGENS)
-    return f"{rng.choice(('raw', 'roasted', 'dried', 'fresh', 'smoked', 'wild', 'green', 'boiled', 'ground', 'salted'))} {rng.choice(INGREDIENTS + ALLERGENS)}"
+    state = rng.choice(("raw", "roasted", "dried", "fresh", "smoked", "wild", "green", "boiled", "ground", "salted"))
+    return f"{state} {rng.choice(INGREDIENTS + ALLERGENS)}"
 
 
 def street(rng: Random) -> str:
@@ -244,12 +270,15 @@ def port(rng: Random) -> str:
 
 
 def branch(rng: Random) -> str:
-    return rng.choice((identifier(rng), f"release/{rng.randint(1, 9)}.{rng.randint(0, 20)}", f"feature/{identifier(rng)}"))
+    return rng.choice((identifier(rng), f"release/{rng.randint(1, 9)}.{rng.randint(0, 20)}",
+                       f"feature/{identifier(rng)}"))
 
 
 def licence(rng: Random) -> str:
-    return rng.choice(LICENCES) if rng.random() < 0.3 else (
-        f"{word(rng).capitalize()} {rng.choice(('Public', 'Open', 'Free'))} Licence {rng.randint(1, 9)}.{rng.randint(0, 9)}")
+    if rng.random() < 0.3:
+        return rng.choice(LICENCES)
+    kind = rng.choice(("Public", "Open", "Free"))
+    return f"{word(rng).capitalize()} {kind} Licence {rng.randint(1, 9)}.{rng.randint(0, 9)}"
 
 
 def database(rng: Random) -> str:
@@ -268,7 +297,8 @@ def clock(rng: Random) -> str:
 
 
 def host(rng: Random) -> str:
-    return rng.choice((identifier(rng), f"{identifier(rng)}.internal", f"{word(rng)}.{rng.choice(('dev', 'example', 'lan'))}",
+    return rng.choice((identifier(rng), f"{identifier(rng)}.internal",
+                       f"{word(rng)}.{rng.choice(('dev', 'example', 'lan'))}",
                        f"10.{rng.randint(0, 99)}.{rng.randint(0, 255)}.{rng.randint(1, 254)}"))
 
 
@@ -282,10 +312,16 @@ def channel(rng: Random) -> str:
 
 def preference(rng: Random) -> str:
     first, second = rng.sample(THINGS + COLOURS + TOOLS, 2)
-    return f"{first} over {second}" if rng.random() < 0.3 else rng.choice(
-        (f"{rng.choice(SHADES)} {rng.choice(THINGS)} themes", f"{rng.choice(INGREDIENTS)} {rng.choice(FOODS)}",
-         f"{rng.choice(('short', 'long', 'plain', 'terse', 'polite'))} {rng.choice(('answers', 'names', 'messages', 'lines'))} in "
-         f"{rng.choice(LANGUAGES)}", f"{rng.randint(2, 99)} {rng.choice(('spaces', 'columns', 'threads', 'tabs'))}"))
+    if rng.random() < 0.3:
+        return f"{first} over {second}"
+    style = rng.choice(("short", "long", "plain", "terse", "polite"))
+    what = rng.choice(("answers", "names", "messages", "lines"))
+    return rng.choice((
+        f"{rng.choice(SHADES)} {rng.choice(THINGS)} themes",
+        f"{rng.choice(INGREDIENTS)} {rng.choice(FOODS)}",
+        f"{style} {what} in {rng.choice(LANGUAGES)}",
+        f"{rng.randint(2, 99)} {rng.choice(('spaces', 'columns', 'threads', 'tabs'))}",
+    ))
 
 
 def anything(rng: Random) -> str:

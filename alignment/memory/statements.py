@@ -1,4 +1,4 @@
-"""Reading what a user told: a statement in, facts out. Rules only, so it costs nothing and says nothing it did not read.
+"""Reading what a user told: a statement in, facts out. Rules only: nothing is said that was not read.
 
 The patterns are the training wordings of :mod:`relations` turned round, then the general forms "my X is Z", "Y's X is
 Z", "the X of Y is Z", "we use Z for X", "X means Z", "X is Z" for nouns nobody listed. Held-out wordings are not
@@ -8,25 +8,50 @@ compiled: whether they are read is a result, not a given.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from nimllm.alignment.memory.relations import (
-    GENERIC, ME, NOUNS, RELATIONS, TELL_ANY, TELL_NAMED, TELL_OWN, THE, US, Fact, Relation, forms, relation_of)
+    GENERIC,
+    ME,
+    NOUNS,
+    RELATIONS,
+    TELL_ANY,
+    TELL_NAMED,
+    TELL_NOUN,
+    TELL_OWN,
+    THE,
+    US,
+    VALUE_FIRST,
+    Fact,
+    Relation,
+    forms,
+    relation_of,
+)
 
 LEADS = (
-    "by the way, ", "remember that ", "just so you know, ", "for the record, ", "note that ", "fyi, ", "please remember: ",
-    "one more thing: ", "so you know, ", "please note: ", "I want you to know that ", "keep in mind that ", "remember: ",
+    "by the way, ", "remember that ", "just so you know, ", "for the record, ", "note that ", "fyi, ",
+    "please remember: ",
+    "one more thing: ", "so you know, ", "please note: ", "I want you to know that ", "keep in mind that ",
+    "remember: ",
     "please remember that ", "don't forget: ", "for later: ",
 )
 _LEAD = re.compile(
-    r"^(?:(?:" + "|".join(re.escape(lead) for lead in LEADS) + r"|(?:ok|okay|hi|hello|hey|well|so|and|also|oh|actually|please|btw|"
-    r"no|yes|sorry|correction)[,:]? |(?:please )?(?:remember|note|know|learn|memorise|memorize|don't forget)(?: that|:) |"
-    r"(?:just )?(?:for your information|for the future|so you know|fyi)[,:]? |I (?:should|must|want to) (?:tell you|say|add|"
-    r"mention)(?: that|:) |you should know(?: that|:) ))+", re.IGNORECASE)
+    r"^(?:(?:" + "|".join(re.escape(lead) for lead in LEADS)
+    + r"|(?:ok|okay|hi|hello|hey|well|so|and|also|oh|actually|please|btw|no|yes|sorry|correction)[,:]? "
+    r"|(?:please )?(?:remember|note|know|learn|memorise|memorize|don't forget)(?: that|:) "
+    r"|(?:just )?(?:for your information|for the future|so you know|fyi)[,:]? "
+    r"|I (?:should|must|want to) (?:tell you|say|add|mention)(?: that|:) |you should know(?: that|:) ))+",
+    re.IGNORECASE,
+)
 _NO_SUBJECT = re.compile(
-    r"^(?:it|he|she|they|you|i|we|this|that|these|those|there|here|what|who|where|when|why|how|which|if|because|but|then|"
-    r"everything|nothing|something|someone|all|as|to|for|the|my|our|your|one|so|thanks|thank|please|let|in|on)$", re.IGNORECASE)
-_SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])|\n+")
+    r"^(?:it|he|she|they|you|i|we|this|that|these|those|there|here|what|who|where|when|why|how|which|if|because|but"
+    r"|then|everything|nothing|something|someone|all|as|to|for|the|my|our|your|his|her|their|its|one|so|thanks|thank"
+    r"|please|let|in|on)$",
+    re.IGNORECASE,
+)
+_SENTENCES = re.compile(
+    r"(?<=[.!?])(?<!\bDr\.)(?<!\bMr\.)(?<!\bMs\.)(?<!\bSt\.)(?<!\bMrs\.)(?<!\bProf\.)\s+(?=[A-Z\"'])|\n+")
 _SLOTS = re.compile(r"\{(\w+)\}|\[(\w+)\]")
 _CONTRACTIONS = ((re.compile(r"\bI'm\b", re.I), "I am"), (re.compile(r"\bwe're\b", re.I), "we are"),
                  (re.compile(r"\bI've\b", re.I), "I have"), (re.compile(r"\bwe've\b", re.I), "we have"))
@@ -58,11 +83,12 @@ def _pattern(template: str, subject: str | None, nouns: tuple[str, ...] | None) 
         elif slot in ("s", "o", "p") and subject is None:
             out.append(capture("s", r".+?") + (r"(?:'s|(?<=s)')" if slot == "p" else ""))
         elif slot == "is":
-            out.append("is")
+            out.append("(?:is|are)")
         else:
             out.append(re.escape(slots[slot]))
     out.append(re.escape(template[at:]))
-    return re.compile("^" + "".join(out).replace("favourite", "favou?rite").replace("colour", "colou?r") + "$", re.IGNORECASE)
+    return re.compile("^" + "".join(out).replace("favourite", "favou?rite").replace("colour", "colou?r") + "$",
+                      re.IGNORECASE)
 
 
 def _literal(template: str) -> int:
@@ -73,37 +99,41 @@ def _subjects(relation: Relation) -> tuple[str | None, ...]:
     return (ME, US) if relation.family == "preference" else (ME, US, None)
 
 
+def _by_length(templates: Iterable[str]) -> list[str]:
+    """Most literal characters first, "Oslo is Mira's city" last: it would swallow "Mira's city is Oslo's twin"."""
+    return sorted(templates, key=lambda text: (text == VALUE_FIRST, -_literal(text)))
+
+
 @lru_cache(maxsize=1)
 def _rules() -> tuple[tuple[re.Pattern[str], str | None, str | None], ...]:
     """(pattern, subject or None for a captured name, relation key or None for a captured noun), most specific first."""
     own: list[tuple[int, re.Pattern[str], str | None, str | None]] = []
     for relation in RELATIONS.values():
         nouns = (relation.noun, *relation.nouns)
-        for subject in _subjects(relation):
+        for subject in (relation.subjects,) if relation.family == "preference" else _subjects(relation):
             for template in relation.tells:
                 bonus = 100 if subject else 0  # "I live in" before "<name> lives in"
                 own.append((bonus + _literal(template), _pattern(template, subject, nouns), subject, relation.key))
     own.sort(key=lambda rule: -rule[0])
     rules = [rule[1:] for rule in own]
-    noun_last = "{v} is {p} {n}"  # "Oslo is Mira's city" would swallow "Mira's city is Oslo's twin": known nouns only, later
-    for template in sorted((*TELL_ANY, *TELL_NAMED, *TELL_OWN), key=lambda text: (text == noun_last, -_literal(text))):
+    for template in _by_length((*TELL_ANY, *TELL_NAMED, *TELL_OWN)):
         for relation in RELATIONS.values():
             for subject in _subjects(relation):
                 if (template in TELL_NAMED and subject) or (template in TELL_OWN and subject is None):
                     continue
                 rules.append((_pattern(template, subject, (relation.noun, *relation.nouns)), subject, relation.key))
-    for key in ("used_for", "means"):
-        for template in sorted(GENERIC[key][0], key=lambda text: -_literal(text)):
-            rules.append((_pattern(template, None, ()), None, key))
-    general = sorted(("{p} {n} = {v}", "it is {v}, {p} {n}", *TELL_ANY, *TELL_NAMED, *TELL_OWN),
-                     key=lambda text: (text == noun_last, -_literal(text)))
-    for template in general:
+    bare = ("{s} is {v}", "{s} = {v}")
+    for key in ("used_for", "means", "is"):
+        rules += [(_pattern(template, None, ()), None,
+                   key) for template in _by_length(GENERIC[key][0]) if template not in bare]
+    for template in _by_length(("{p} {n} = {v}", TELL_NOUN, *TELL_ANY, *TELL_NAMED, *TELL_OWN)):
         for subject in (ME, US, None, THE):
             if (template in TELL_NAMED and subject) or (template in TELL_OWN and subject in (None, THE)):
                 continue
+            if subject == THE and template == VALUE_FIRST:
+                continue
             rules.append((_pattern(template, subject, None), subject, None))
-    for template in sorted(GENERIC["is"][0], key=lambda text: -_literal(text)):
-        rules.append((_pattern(template, None, ()), None, "is"))
+    rules += [(_pattern(template, None, ()), None, "is") for template in bare]
     return tuple(rules)
 
 
@@ -131,7 +161,9 @@ def _fact(match: re.Match[str], subject: str | None, key: str | None) -> Fact | 
     name = subject or groups["s"].strip()
     if subject is None:
         words = name.split()
-        if not words or len(words) > MAX_SUBJECT_WORDS or _NO_SUBJECT.match(name) or any(mark in name for mark in ",:;?"):
+        if not words or len(words) > MAX_SUBJECT_WORDS or _NO_SUBJECT.match(name):
+            return None
+        if any(mark in name for mark in ",:;?"):
             return None
         if _NO_SUBJECT.match(words[0]) and words[0].lower() not in ("my", "our", "the", "one"):
             return None
