@@ -36,7 +36,7 @@ class ShardWriter:
         self._stack = ExitStack()
         self._file = self._stack.enter_context(replacing(self.path))
         # the mask waits in a file of its own: its place is behind ids that are still to come
-        self._mask = self._stack.enter_context(tempfile.TemporaryFile(dir=self.path.parent))
+        self._mask = self._stack.enter_context(tempfile.TemporaryFile(dir=self.path.parent))  # noqa: SIM115
         self._file.write(bytes(_HEADER))
 
     def append(self, ids: Sequence[int] | np.ndarray, learn: Sequence[bool] | np.ndarray | None = None) -> None:

@@ -149,6 +149,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 def _parts(file: BinaryIO, source: str) -> Iterator[tuple[str, bool]]:
     """(text, is it the last) of a UTF-8 stream, cut after a line end where there is one."""
     offset, rest, number = 0, b"", 0
+    before: str | None = None  # one part is held back: only the end of the stream says which is the last
     while True:
         block = file.read(PART)
         data = rest + block
@@ -176,10 +177,13 @@ def _parts(file: BinaryIO, source: str) -> Iterator[tuple[str, bool]]:
                            f"convert it, for instance: iconv -f latin1 -t UTF-8 {source}") from None
         rest = data[end:]
         offset += end
-        if text or not block:
-            yield text.replace("\r\n", "\n") if "\r" in text else text, not block
         number += 1
+        if text:
+            if before is not None:
+                yield before, False
+            before = text.replace("\r\n", "\n") if "\r" in text else text
         if not block:
+            yield before or "", True
             return
 
 
@@ -187,7 +191,7 @@ def _text(file: BinaryIO, source: str) -> Iterator[Document]:
     first, blank = True, True
     for text, last in _parts(file, source):
         blank = blank and not text.strip()
-        if text or last:
+        if text:
             yield Document(text, source, (), first, last)
             first = False
     if blank:
