@@ -14,9 +14,14 @@ SHOW = "(show|list|print|give me|display)"
 RUN = "(run|execute|start)"
 
 
+def _place(rng: random.Random) -> str:
+    """The folder of the tests."""
+    return rng.choice(("tests",) * 6 + ("test", ""))
+
+
 @schema("tests.failing", "python3 grep", weight=3)
 def failing(world: World, rng: random.Random) -> Draft:
-    found = project(world, rng, tests=rng.choice(("tests", "tests", "tests", "test", "")), failing=rng.randint(1, 3))
+    found = project(world, rng, tests=_place(rng), failing=rng.randint(1, 3))
     return single(rng, (
         "(run|execute|start) (the|all|all the|the unit|) tests and (tell me|say|show|list) (which|which ones) fail",
         "which (of the|) tests (fail|are failing|are broken|do not pass) (here|in this project|right now|)?",
@@ -32,7 +37,7 @@ def failing(world: World, rng: random.Random) -> Draft:
 
 @schema("tests.pass", "python3 tail", weight=2)
 def passing(world: World, rng: random.Random) -> Draft:
-    found = project(world, rng, tests=rng.choice(("tests", "tests", "tests", "test", "")),
+    found = project(world, rng, tests=_place(rng),
                     failing=rng.choice((0, 0, 1, 2)))
     return single(rng, (
         "do (the|all|all the|the unit) tests pass (here|in this project|)?",
@@ -47,7 +52,7 @@ def passing(world: World, rng: random.Random) -> Draft:
 
 @schema("tests.one_file", "python3 tail")
 def one_file(world: World, rng: random.Random) -> Draft:
-    found = project(world, rng, tests=rng.choice(("tests", "tests", "test", "")), failing=rng.choice((0, 0, 1)))
+    found = project(world, rng, tests=_place(rng), failing=rng.choice((0, 0, 1)))
     file = rng.choice(found.test_files)
     return single(rng, (
         "(run|execute) (only|just|) the tests (in|of) {file}",
@@ -63,7 +68,7 @@ def one_file(world: World, rng: random.Random) -> Draft:
 
 @schema("tests.count", "grep wc")
 def count_tests(world: World, rng: random.Random) -> Draft:
-    project(world, rng, tests=rng.choice(("tests", "test", "")))
+    project(world, rng, tests=_place(rng))
     return single(rng, (
         "how many (unit|) tests (are there|do we have|does this project have|exist) (here|)?",
         "count the (unit|test|) (tests|test functions|test methods) (of this project|here|)",
@@ -77,7 +82,7 @@ def count_tests(world: World, rng: random.Random) -> Draft:
 
 @schema("tests.list", "grep")
 def list_tests(world: World, rng: random.Random) -> Draft:
-    project(world, rng, tests=rng.choice(("tests", "test", "")), modules=(2, 3))
+    project(world, rng, tests=_place(rng), modules=(2, 3))
     return single(rng, (
         f"{SHOW} (all|the|all the) (unit|) tests (of this project|here|)",
         "which (unit|) tests (are there|exist|do we have|does this project have)?",
@@ -247,7 +252,8 @@ def syntax(world: World, rng: random.Random) -> Draft:
         "(look|search) for syntax errors in {file}",
         "syntax check of {file}",
         "(check|tell me) (whether|if) {file} is valid (bash|shell)"),
-        f"bash -n {quoted(path)}", f"check the syntax of {path}", True, f"{path} has no syntax error.", file=path)
+        f"bash -n {quoted(path)} && echo ok", f"check the syntax of {path}", True,
+        f"{path} has no syntax error.", file=path)
 
 
 @schema("version.bump", "sed", weight=1.5)
@@ -369,8 +375,7 @@ def look_up(world: World, rng: random.Random) -> Draft:
         "(show|print|tell) (me|) the {key} (in|from) {file}",
         "(look up|find|read|get) (the|) {key} (in|from) {file}",
         "{key} in {file}?",
-        "(what does {file} say about|what is the value of) {key} in {file}?".replace(" in {file}?", "?")
-        if rng.random() < 0.5 else "what is the value of {key} in {file}?",
+        "(what does {file} say about {key}|what is the value of {key} in {file})?",
         "grep {key} (in|from) {file}"),
         f"grep {key} {quoted(path)}", f"look up {key} in {path}", True, "{output}", file=path, key=key)
 

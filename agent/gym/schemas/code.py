@@ -363,15 +363,13 @@ def largest_sources(world: World, rng: random.Random) -> Draft:
     if len(sizes) < number or len(set(sizes)) < len(sizes):
         raise Unsuitable("too few files")
     count = "" if number == 1 else str(number)
-    s = "" if number == 1 else "s"
+    s, verb = ("", "is") if number == 1 else ("s", "are")
     return single(rng, (
         f"{SHOW} the {{count}} (largest|biggest) {{language}} file{s} {HERE}",
-        f"(which|what) (is|are) the {{count}} (largest|biggest) {{language}} file{s} {HERE}?".replace(
-            "(is|are)", "is" if number == 1 else "are"),
+        f"(which|what) {verb} the {{count}} (largest|biggest) {{language}} file{s} {HERE}?",
         f"{{count}} (largest|biggest) {{language}} (file|source){s} {HERE}",
         f"find the {{count}} (largest|biggest) {{language}} source file{s} {HERE}",
-        f"the {{count}} {{language}} file{s} that take(s|) the most (space|bytes) {HERE}".replace(
-            "take(s|)", "takes" if number == 1 else "take"),
+        f"{{language}}: the {{count}} (biggest|largest) file{s} by bytes {HERE}",
         f"top {{number}} {{language}} files by size {HERE}"),
         f"find . -name '*.{ext}' -type f -printf '%s %p\\n' | sort -rn | head -{number}",
         f"list the largest {language} files", True, ordered=True, count=count, number=number, language=language)
