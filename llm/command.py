@@ -1,0 +1,154 @@
+"""``nimllm --train``: from text files to a run folder, with one command, and on with it after anything."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from nimllm.errors import NimError, UsageError
+from nimllm.llm.config import SIZES, ModelConfig, preset
+
+# what a corpus of so many bytes can feed (about 20 tokens a parameter would be ideal; small texts are repeated)
+_SIZE_BY_BYTES = ((200_000, "tiny"), (4_000_000, "nimllm-2m"), (120_000_000, "nimllm-10m"))
+_LARGEST_BY_DEFAULT = "nimllm-30m"
+_VOCAB = {"tiny": 1024, "nimllm-2m": 2048}
+_RATE = {"tiny": 4e-3, "nimllm-2m": 3e-3, "nimllm-10m": 1.5e-3}
+_EXECUTION = ("threads", "device", "plain", "save_seconds", "resume", "out")  # may differ when a run is resumed
+
+
+def _default_size(paths: list[Path]) -> str:
+    from nimllm.llm.text import files
+
+    total = sum(path.stat().st_size for path, _ in files(path for path in paths if str(path) != "-"))
+    return next((name for limit, name in _SIZE_BY_BYTES if total < limit), _LARGEST_BY_DEFAULT)
+
+
+def _checked(args: argparse.Namespace) -> None:
+    """Numbers that argparse cannot judge."""
+    for name in ("vocab_size", "context", "steps", "batch_tokens", "micro_batch", "warmup", "eval_every"):
+        value = getattr(args, name)
+        if value is not None and value < (0 if name == "warmup" else 1):
+            raise UsageError(f"--{name.replace('_', '-')} {value} makes no sense", "it must be positive")
+    for name, low, high in (("val_fraction", 0.0, 0.5), ("epochs", 0.0, 1e6), ("lr", 0.0, 10.0)):
+        value = getattr(args, name)
+        if value is not None and not low < value <= high:
+            raise UsageError(f"--{name.replace('_', '-')} {value} makes no sense", f"it lies above {low} and up to {high}")
+    if args.size is not None and args.size not in SIZES:
+        raise UsageError(f"no model size is called {args.size!r}", "", f"the sizes are {', '.join(SIZES)}")
+    for path in args.data:
+        if path != "-" and not Path(path).exists():
+            raise NimError(f"cannot train on {path}", "there is no such file or folder", "check the path")
+
+
+def _run_folder(args: argparse.Namespace) -> Path:
+    if args.out:
+        return Path(args.out)
+    if not args.data:
+        raise UsageError("nothing to train on", "no file was given", "nimllm --train yourdata.txt")
+    name = "stdin" if args.data[0] == "-" else Path(args.data[0]).resolve().stem or "text"
+    return Path("runs") / name
+
+
+def _remembered(run: Path, args: argparse.Namespace) -> argparse.Namespace:
+    """The options the run was started with, under those that may change."""
+    path = run / "arguments.json"
+    try:
+        saved: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        if args.data:
+            return args  # killed before it had begun
+        raise NimError(f"there is no run to resume in {run}", f"{path.name} is missing",
+                       "give --out DIR of a run that was started, or start one with text files") from None
+    except (OSError, json.JSONDecodeError) as error:
+        raise NimError(f"cannot read {path}", str(error), "start the run again in another --out") from None
+    if args.data and [str(Path(p).resolve()) if p != "-" else p for p in args.data] != saved["data"]:
+        raise UsageError(f"{run} was started with other files", "a resumed run goes on with its own text",
+                         "leave the files out, or choose another --out")
+    return argparse.Namespace(**{**vars(args), **{k: v for k, v in saved.items() if k not in _EXECUTION}})
+
+
+def main(args: argparse.Namespace) -> int:
+    """Prepare, train, report. Exit 0, 130 after ^C (everything saved), or a NimError's code."""
+    _checked(args)
+    run = _run_folder(args)
+    if args.resume:
+        args = _remembered(run, args)
+    elif not args.data:
+        raise UsageError("nothing to train on", "no file was given", "nimllm --train yourdata.txt")
+    elif (run / "last.safetensors").exists() or (run / "model.safetensors").exists():
+        raise NimError(f"{run} already holds a model", "a new run would replace it",
+                       "go on with --resume, or choose another --out")
+
+    from nimllm.llm.display import display
+    from nimllm.llm.prepare import prepare
+
+    paths = [Path(path) for path in args.data]
+    size = args.size or _default_size(paths)
+    shape: dict[str, Any] = {"dropout": args.dropout} if args.dropout is not None else {}
+    if args.context:
+        shape["context"] = args.context
+    context = shape.get("context", SIZES[size]["context"])
+    with display(args.plain) as screen:
+        _remember(run, args)
+        prepared = prepare(paths, run, vocab_size=args.vocab_size or _VOCAB.get(size, 8192), kind=args.tokenizer,
+                           val_fraction=args.val_fraction, context=context, report=screen.say, column=args.column)
+        config = preset(size, prepared.tokenizer.vocab_size, **shape)
+        settings = _settings(args, size, config, prepared.train_tokens)
+
+        from nimllm.llm.train import Trainer, write_json
+
+        screen.say(f"{size}: {config.parameters():,} parameters, {settings.steps} steps of "
+                   f"{settings.batch_rows * settings.accumulate * config.context:,} tokens, in {run}")
+        write_json(run / "config.json", {"format": "nimllm-run", "version": 1, "model": config.model_dump(),
+                                         "tokenizer": prepared.tokenizer.describe(), "training": settings.model_dump()})
+        trainer = Trainer(config, settings, run, prepared.tokenizer, prepared.train, prepared.val,
+                          prepared.bytes_per_token, resume=args.resume)
+        if trainer.step:
+            screen.say(f"resumed after step {trainer.step}")
+        outcome = trainer.fit(screen.show)
+    from nimllm.llm.train import read_metrics
+
+    trace, _ = read_metrics(run)
+    from nimllm.llm.plots import terminal_plot
+
+    print(terminal_plot(trace))
+    print(f"done: {outcome.step} steps in {outcome.seconds:.0f} s, final loss {outcome.loss:.6f}, validation "
+          f"{outcome.validation:.4f} nats per token, {outcome.bits_per_byte:.4f} bits per byte")
+    print(f"{run}/model.safetensors is the best on validation. Talk to it: nimllm --chat --model {run}")
+    return 0
+
+
+def _remember(run: Path, args: argparse.Namespace) -> None:
+    from nimllm.llm.train import write_json
+
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        saved = {key: value for key, value in vars(args).items() if key not in _EXECUTION and key != "command"}
+        saved["data"] = [str(Path(path).resolve()) if path != "-" else path for path in args.data]
+        write_json(run / "arguments.json", saved)
+    except OSError as error:
+        raise NimError(f"cannot write the run folder {run}", error.strerror or str(error),
+                       "choose a folder you can write with --out") from None
+
+
+def _settings(args: argparse.Namespace, size: str, config: ModelConfig, tokens: int) -> Any:
+    from nimllm.llm.train import TrainSettings
+
+    rows = max(1, round(args.batch_tokens / config.context))
+    micro = min(rows, args.micro_batch or rows)
+    accumulate = max(1, round(rows / micro))
+    per_step = micro * accumulate * config.context
+    steps = args.steps or max(1, round(args.epochs * tokens / per_step))
+    return TrainSettings(
+        steps=steps, batch_rows=micro, accumulate=accumulate, lr=args.lr or _RATE.get(size, 1e-3),
+        warmup=args.warmup if args.warmup is not None else min(100, max(1, steps // 10)), schedule=args.schedule,
+        optimizer=args.optimizer, weight_decay=args.weight_decay, seed=args.seed,
+        eval_every=args.eval_every or max(1, min(200, steps // 5)), save_seconds=args.save_seconds, sample=args.sample,
+        dtype=args.dtype, device=args.device, compile=args.compile, threads=args.threads)
+
+
+if __name__ == "__main__":
+    sys.exit("run it as: nimllm --train FILE")
