@@ -1,0 +1,96 @@
+"""The bash side of the shell: what is sourced at its start, around a command, after it, and at its death.
+
+All of it assumes that the command before was hostile. POSIXLY_CORRECT=1 comes first everywhere: in posix mode the
+special builtins (``.``, ``unset``, ``trap``, ``set``, ``eval``, ``return``, ``export``) are found before functions of the
+same name, so ``unset -f`` can take away all the others. @DIR@, @WORKSPACE@ and @PATH@ are filled in by the shell.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+# The hint stands on the line of the command, so that bash has parsed it before the command can `set -v`.
+GO = (
+    r"\. @DIR@/command; { nimllm_status=$? POSIXLY_CORRECT=1; \trap - DEBUG RETURN ERR; \set +evxkT; \. @DIR@/hint; } "
+    ">/dev/null 2>&1\n"
+)
+
+HINT = r"""\unset -f builtin printf
+PS0= PS1= PS2=
+\unset PROMPT_COMMAND
+builtin printf . >@DIR@/control
+\unset POSIXLY_CORRECT
+\eval "\unset nimllm_status; \return $nimllm_status"
+"""
+
+_NAMES = (
+    "unset set trap . source eval return export exec exit shift : builtin command enable printf echo cd pwd test [ read "
+    "declare local shopt ulimit alias unalias type hash true false"
+)
+
+# DEBUG, RETURN and ERR are reset by the line that sources this: a sourced file cannot take away its caller's DEBUG.
+REPORT = (
+    r"\unset -f "
+    + _NAMES
+    + r"""
+\set +abefhkuvxnCETHP -hBm +o pipefail +o history +o noglob
+\trap - EXIT HUP INT QUIT TERM USR1 USR2 PIPE ALRM CHLD WINCH CONT TSTP TTIN TTOU
+IFS=$' \t\n' PS0= PS1= PS2= PS4='+ '
+\unset PROMPT_COMMAND TMOUT BASH_XTRACEFD MAILCHECK GLOBIGNORE EXECIGNORE
+builtin enable builtin printf cd export unset set trap eval return . shopt
+builtin shopt -u extdebug failglob execfail inherit_errexit checkwinsize
+[[ -n ${PATH-} ]] || PATH=@PATH@
+\export PATH
+nimllm_moved=0
+if ! [[ $PWD -ef . ]]; then
+  nimllm_folder=$PWD
+  builtin cd -P -e . || builtin cd -- "$nimllm_folder" || { nimllm_moved=1; builtin cd -- @WORKSPACE@; } || builtin cd /
+fi
+builtin printf %s "$1"
+{
+  builtin printf '\0%s\n\0%s\0%s\0%s\0' "$1" "$nimllm_status" "$nimllm_moved" "$PWD"
+  \unset POSIXLY_CORRECT nimllm_status nimllm_moved nimllm_folder
+  \export -p
+  builtin printf '\n%s\0' "$1"
+} >@DIR@/control
+\trap '{ nimllm_status=$? POSIXLY_CORRECT=1; \. @DIR@/last; } >/dev/null 2>&1' EXIT
+"""
+)
+
+LAST = r"""\unset -f builtin printf
+{
+  builtin printf '\0last\n\0%s\0%s\0%s\0' "$nimllm_status" 0 "$PWD"
+  \unset POSIXLY_CORRECT
+  \export -p
+  builtin printf '\0'
+} >@DIR@/control
+\eval "\unset nimllm_status; \return $nimllm_status"
+"""
+
+
+def start_file(ulimits: str, folder: Path) -> str:
+    """The rcfile. ``restore`` holds the exported environment of a shell that died, as its own ``export -p`` wrote it."""
+    return f"""{ulimits}
+set +o history +H
+PS0= PS1= PS2= PS4='+ '
+unset PROMPT_COMMAND HISTFILE MAILCHECK TMOUT
+shopt -u checkwinsize
+. @DIR@/restore 2>/dev/null
+cd -- {shlex.quote(str(folder))} 2>/dev/null || cd -- @WORKSPACE@
+unset OLDPWD
+"""
+
+
+def go_line(folder: Path) -> bytes:
+    where = shlex.quote(str(folder))
+    return rf"\. {where}/go </dev/null >{where}/output 2>&1".encode() + b"\n"
+
+
+def report_line(folder: Path, token: bytes) -> bytes:
+    where = shlex.quote(str(folder))
+    return (
+        rf"{{ nimllm_status=$? POSIXLY_CORRECT=1; \trap - DEBUG RETURN ERR; \. {where}/report {token.decode()}; "
+        rf"}} </dev/null >{where}/output 2>/dev/null".encode()
+        + b"\n"
+    )
