@@ -1,0 +1,88 @@
+// The C face: checks what it is given, and lets no exception out.
+#include "engine.h"
+
+#include <cstdio>
+#include <mutex>
+#include <new>
+
+#include "model.h"
+
+struct nimllm_engine {
+    nimllm_engine(const nimllm_config &config, const nimllm_tensor *tensors, int64_t count)
+        : model(config, tensors, count) {}
+    nimllm::Model model;
+    std::mutex mutex;
+};
+
+static int32_t fail(int32_t code, const char *what, char *message, size_t size) {
+    if (message && size) std::snprintf(message, size, "%s", what);
+    return code;
+}
+
+extern "C" {
+
+int32_t nimllm_abi(void) { return NIMLLM_ABI; }
+
+int32_t nimllm_has_isa(int32_t isa) {
+    switch (isa) {
+        case NIMLLM_ISA_AUTO:
+        case NIMLLM_ISA_PORTABLE: return 1;
+        case NIMLLM_ISA_AVX2: return nimllm::kernels_avx2(false) != nullptr;
+        case NIMLLM_ISA_AVX512: return nimllm::kernels_avx512(false) != nullptr;
+        default: return 0;
+    }
+}
+
+int32_t nimllm_new(const nimllm_config *config, const nimllm_tensor *tensors, int64_t count, nimllm_engine **engine,
+                   char *message, size_t size) {
+    if (!engine) return fail(NIMLLM_BAD_ARGUMENT, "engine is null", message, size);
+    *engine = nullptr;
+    if (!config || count < 0 || (count && !tensors)) return fail(NIMLLM_BAD_ARGUMENT, "a null pointer", message, size);
+    for (int64_t i = 0; i < count; ++i)
+        if (!tensors[i].name) return fail(NIMLLM_BAD_ARGUMENT, "a tensor without a name", message, size);
+    try {
+        *engine = new nimllm_engine(*config, tensors, count);
+        return NIMLLM_OK;
+    } catch (const nimllm::Failure &error) {
+        return fail(error.code, error.what(), message, size);
+    } catch (const std::bad_alloc &) {
+        return fail(NIMLLM_NO_MEMORY, "not enough memory for the weights and the cache", message, size);
+    } catch (const std::exception &error) {
+        return fail(NIMLLM_INTERNAL, error.what(), message, size);
+    } catch (...) {
+        return fail(NIMLLM_INTERNAL, "unknown failure", message, size);
+    }
+}
+
+void nimllm_free(nimllm_engine *engine) { delete engine; }
+
+int32_t nimllm_extend(nimllm_engine *engine, const int32_t *ids, int64_t n, float *logits, int32_t all) {
+    if (!engine || !ids || !logits || n < 1) return NIMLLM_BAD_ARGUMENT;
+    std::unique_lock<std::mutex> lock(engine->mutex, std::try_to_lock);
+    if (!lock.owns_lock()) return NIMLLM_BUSY;
+    nimllm::Model &model = engine->model;
+    if (n > model.config().context - model.position()) return NIMLLM_CONTEXT_FULL;
+    for (int64_t i = 0; i < n; ++i)
+        if (ids[i] < 0 || ids[i] >= model.config().vocab_size) return NIMLLM_BAD_ID;
+    try {
+        model.extend(ids, n, logits, all != 0);
+        return NIMLLM_OK;
+    } catch (...) {
+        return NIMLLM_INTERNAL;
+    }
+}
+
+int32_t nimllm_truncate(nimllm_engine *engine, int64_t position) {
+    if (!engine) return NIMLLM_BAD_ARGUMENT;
+    std::unique_lock<std::mutex> lock(engine->mutex, std::try_to_lock);
+    if (!lock.owns_lock()) return NIMLLM_BUSY;
+    if (position < 0 || position > engine->model.position()) return NIMLLM_BAD_ARGUMENT;
+    engine->model.truncate(position);
+    return NIMLLM_OK;
+}
+
+int64_t nimllm_position(const nimllm_engine *engine) { return engine ? engine->model.position() : 0; }
+const char *nimllm_isa(const nimllm_engine *engine) { return engine ? engine->model.isa() : ""; }
+int64_t nimllm_bytes_per_token(const nimllm_engine *engine) { return engine ? engine->model.bytes_per_token() : 0; }
+
+}  // extern "C"

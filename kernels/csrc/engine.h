@@ -1,0 +1,82 @@
+/* The decode engine's whole interface: plain C, no Python, no torch.
+ *
+ * One engine holds one model's weights, packed for the processor it runs on, and one KV cache. Every function that can
+ * fail returns a code below and writes nothing past the buffers it was given. One engine is used by one thread at a
+ * time (a second one gets NIMLLM_BUSY); different engines are independent.
+ */
+#ifndef NIMLLM_ENGINE_H
+#define NIMLLM_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define NIMLLM_API __attribute__((visibility("default")))
+#else
+#define NIMLLM_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NIMLLM_ABI 1 /* raised when anything below changes */
+
+enum {
+    NIMLLM_OK = 0,
+    NIMLLM_BAD_CONFIG = 1,  /* a size is not positive, or sizes do not fit each other */
+    NIMLLM_BAD_TENSOR = 2,  /* a tensor is missing or has another shape */
+    NIMLLM_NO_MEMORY = 3,
+    NIMLLM_CONTEXT_FULL = 4, /* the ids would not fit; nothing was computed */
+    NIMLLM_BAD_ID = 5,       /* an id is outside the vocabulary; nothing was computed */
+    NIMLLM_BAD_ARGUMENT = 6, /* a null pointer, a negative count, a position after the end */
+    NIMLLM_NO_ISA = 7,       /* the processor or the build lacks the instruction set asked for */
+    NIMLLM_BUSY = 8,         /* another thread is inside this engine */
+    NIMLLM_INTERNAL = 9
+};
+
+enum { NIMLLM_POS_ROPE = 0, NIMLLM_POS_LEARNED = 1 };
+enum { NIMLLM_NORM_RMS = 0, NIMLLM_NORM_LAYER = 1 };
+enum { NIMLLM_FFN_SWIGLU = 0, NIMLLM_FFN_GELU = 1, NIMLLM_FFN_RELU2 = 2 };
+enum { NIMLLM_FP32 = 0, NIMLLM_BF16 = 1 };
+enum { NIMLLM_ISA_AUTO = 0, NIMLLM_ISA_PORTABLE = 1, NIMLLM_ISA_AVX2 = 2, NIMLLM_ISA_AVX512 = 3 };
+
+typedef struct {
+    int32_t vocab_size, n_layers, d_model, n_heads, n_kv_heads, head_dim, d_ff, context;
+    int32_t pos, norm, ffn;                   /* the enums above */
+    int32_t qk_norm, tied, bias, embed_norm;  /* 0 or 1 */
+    int32_t dtype, isa, threads;              /* how to compute; threads >= 1 */
+    float norm_eps;
+    double rope_theta;
+} nimllm_config;
+
+/* A tensor by its Hugging Face name; a vector has rows 1. Row-major fp32, copied (and rounded) by nimllm_new. */
+typedef struct {
+    const char *name;
+    const float *data;
+    int64_t rows, cols;
+} nimllm_tensor;
+
+typedef struct nimllm_engine nimllm_engine;
+
+NIMLLM_API int32_t nimllm_abi(void);
+/* 1 when this build and this processor have the instruction set. */
+NIMLLM_API int32_t nimllm_has_isa(int32_t isa);
+/* On failure *engine is NULL and message (of size bytes, may be NULL) says why. */
+NIMLLM_API int32_t nimllm_new(const nimllm_config *config, const nimllm_tensor *tensors, int64_t count,
+                              nimllm_engine **engine, char *message, size_t size);
+NIMLLM_API void nimllm_free(nimllm_engine *engine);
+/* Append n >= 1 ids. all = 0: logits is [vocab_size], after the last id; all = 1: [n, vocab_size]. */
+NIMLLM_API int32_t nimllm_extend(nimllm_engine *engine, const int32_t *ids, int64_t n, float *logits, int32_t all);
+/* Forget every token from position on; 0 <= position <= nimllm_position. */
+NIMLLM_API int32_t nimllm_truncate(nimllm_engine *engine, int64_t position);
+NIMLLM_API int64_t nimllm_position(const nimllm_engine *engine);
+/* "avx512bf16", "avx512", "avx2" or "portable". */
+NIMLLM_API const char *nimllm_isa(const nimllm_engine *engine);
+/* Bytes of weights that one decoded token reads (the embedding table counts once, as the head). */
+NIMLLM_API int64_t nimllm_bytes_per_token(const nimllm_engine *engine);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,122 @@
+// A model packed for one instruction set, its KV cache, and the forward pass.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine.h"
+#include "kernels.h"
+#include "threads.h"
+
+namespace nimllm {
+
+// Zeroed memory on its own 2 MB pages where the system gives them (5 to 14 % of read bandwidth, measured), so always
+// aligned for any vector.
+class Memory {
+public:
+    Memory() = default;
+    explicit Memory(size_t bytes);
+    ~Memory() { std::free(data_); }
+    Memory(Memory &&other) noexcept : data_(other.data_) { other.data_ = nullptr; }
+    Memory &operator=(Memory &&other) noexcept {
+        std::swap(data_, other.data_);
+        return *this;
+    }
+    template <class T>
+    T *as() const {
+        return static_cast<T *>(data_);
+    }
+
+private:
+    void *data_ = nullptr;
+};
+
+struct Failure : std::runtime_error {
+    Failure(int code, const std::string &what) : std::runtime_error(what), code(code) {}
+    int code;
+};
+
+struct Norm {
+    std::vector<float> weight, bias;  // bias is empty where the configuration has none
+    const float *bias_or_null() const { return bias.empty() ? nullptr : bias.data(); }
+};
+
+struct Layer {
+    Matrix qkv, out, up, down;  // up holds gate and up in alternating panels when swiglu
+    Norm before_attention, before_ffn;
+    std::vector<float> q_gain, k_gain;  // empty without qk_norm
+    float *keys, *values;               // this layer's part of the cache
+};
+
+class Model {
+public:
+    Model(const nimllm_config &config, const nimllm_tensor *tensors, int64_t count);
+
+    // ids are inside the vocabulary and fit the context: the caller has checked.
+    void extend(const int32_t *ids, int64_t n, float *logits, bool all);
+    void truncate(int64_t position) { position_ = position; }
+
+    const nimllm_config &config() const { return c_; }
+    int64_t position() const { return position_; }
+    const char *isa() const { return kernels_->name; }
+    int64_t bytes_per_token() const { return bytes_per_token_; }
+
+private:
+    struct Chunk {  // what one pass over the weights computes
+        Model *model;
+        const int32_t *ids;
+        int64_t n, first;  // tokens, position of the first one
+        float *logits;     // [wanted, vocabulary], null when none are
+        int64_t wanted;    // logits of so many last tokens
+    };
+
+    // packing (model.cpp)
+    struct Part {
+        const float *data;
+        const float *bias;
+        int64_t rows;
+    };
+    const float *tensor(const std::string &name, int64_t rows, int64_t cols);
+    Norm norm(const std::string &name);
+    Part part(const std::string &name, int64_t rows, int64_t cols);
+    Matrix pack(const std::vector<Part> &parts, int64_t inputs, bool alternate);
+
+    // computing (forward.cpp)
+    static void member(void *chunk, int member, int size);
+    void forward(const Chunk &chunk, int member, int size);
+    void embed(const Chunk &chunk, int64_t token);
+    const void *normed(const Norm &norm, const Chunk &chunk, int64_t from, int member, int size);
+    void cache(const Layer &layer, const Chunk &chunk, int member, int size);
+    void attend(const Layer &layer, const Chunk &chunk, int member, int size);
+    void multiply(const Matrix &matrix, const void *x, int64_t x_stride, int64_t n, Sink sink, void *y,
+                  int64_t y_stride, int member, int size);
+
+    nimllm_config c_;
+    const Kernels *kernels_;
+    bool bf16_;
+    std::unordered_map<std::string, const nimllm_tensor *> tensors_;  // only while packing
+    std::vector<Memory> memory_;
+    std::vector<Layer> layers_;
+    Matrix embedding_, head_, positions_;
+    Norm embed_norm_, final_norm_;
+    int64_t bytes_per_token_ = 0;
+    int64_t position_ = 0;
+
+    Memory cache_memory_, rotation_;
+    float *cosine_ = nullptr, *sine_ = nullptr;  // [context, head_dim / 2]
+    int64_t q_width_, kv_width_, value_stride_, cache_context_;
+    // strides in elements, padded so that no two threads share a cache line of one row's ends
+    int64_t x_stride_, qkv_stride_, act_stride_, mix_stride_, ffn_stride_;
+    Memory x_, qkv_, act_, mix_, ffn_;  // [kChunk, stride]
+    std::vector<Memory> own_act_, scratch_;  // one per thread
+    Team team_;
+};
+
+// Tokens computed in one pass over the weights. A panel of 64 rows stays in the L2 while so many tokens pass by.
+constexpr int64_t kChunk = 96;
+
+}  // namespace nimllm

@@ -1,0 +1,114 @@
+#include "threads.h"
+
+#include <chrono>
+#include <new>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+static long process_id() { return long(getpid()); }
+#else
+static long process_id() { return 0; }
+#endif
+
+namespace nimllm {
+
+// A wake-up from the kernel costs about 50 us, a phase of a small model 2 to 50: spin that long, then stop burning CPU.
+static constexpr auto kSpin = std::chrono::microseconds(50);
+
+static inline void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+// True as soon as done() is; false after kSpin. The clock is read rarely, since it costs more than done().
+template <class Done>
+static bool spin(Done done) {
+    const auto begin = std::chrono::steady_clock::now();
+    for (;;) {
+        for (int i = 0; i < 64; ++i) {
+            if (done()) return true;
+            relax();
+        }
+        if (std::chrono::steady_clock::now() - begin > kSpin) return done();
+    }
+}
+
+Team::Team(int size) : size_(size), process_(process_id()) {
+    threads_.reserve(size_t(size - 1));
+    try {
+        for (int member = 1; member < size; ++member) threads_.emplace_back(&Team::work, this, member);
+    } catch (const std::exception &) {
+        size_ = int(threads_.size()) + 1;  // the system gives fewer threads: the results are the same
+    }
+}
+
+Team::~Team() {
+    if (process_ != process_id()) {
+        // After a fork the threads exist only in the parent; joining or destroying them here would hang or abort.
+        new std::vector<std::thread>(std::move(threads_));
+        return;
+    }
+    stop_.store(true);
+    round_.fetch_add(1);
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+    }
+    wake_.notify_all();
+    for (auto &thread : threads_) thread.join();
+}
+
+void Team::run(Job job, void *context) {
+    if (size_ > 1 && process_ != process_id()) size_ = 1;  // forked: only this thread came along
+    if (size_ == 1) {
+        job(context, 0, 1);
+        return;
+    }
+    job_ = job;
+    context_ = context;
+    round_.fetch_add(1);  // sequentially consistent, as is parked_: one of the two sides sees the other
+    if (parked_.load() > 0) {
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+        }
+        wake_.notify_all();
+    }
+    job(context, 0, size_);
+    meet();
+}
+
+void Team::meet() {
+    if (size_ == 1) return;
+    const unsigned phase = phase_.load(std::memory_order_relaxed);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
+        arrived_.store(0, std::memory_order_relaxed);
+        phase_.store(phase + 1, std::memory_order_release);
+        return;
+    }
+    const auto gone = [&] { return phase_.load(std::memory_order_acquire) != phase; };
+    if (spin(gone)) return;
+    // The other one has probably lost its core to somebody else: let it have this one.
+    while (!gone()) std::this_thread::yield();
+}
+
+void Team::wait_for_job(unsigned seen) {
+    const auto called = [&] { return round_.load() != seen; };
+    if (spin(called)) return;
+    std::unique_lock<std::mutex> lock(mutex_);
+    parked_.fetch_add(1);
+    wake_.wait(lock, called);
+    parked_.fetch_sub(1);
+}
+
+void Team::work(int member) {
+    for (unsigned seen = 0;; ++seen) {
+        wait_for_job(seen);
+        if (stop_.load()) return;
+        job_(context_, member, size_);
+        meet();
+    }
+}
+
+}  // namespace nimllm

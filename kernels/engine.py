@@ -1,0 +1,249 @@
+"""The C++ decode engine through ctypes: one model's weights, packed for this processor, and one KV cache.
+
+Needs numpy, never torch (0.8 s and 210 MB of start-up that decoding on a CPU can do without).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_ABI = 1
+_POS = {"rope": 0, "learned": 1}
+_NORM = {"rms": 0, "layer": 1}
+_FFN = {"swiglu": 0, "gelu": 1, "relu2": 2}
+_DTYPE = {"fp32": 0, "bf16": 1}
+_ISA = {"auto": 0, "portable": 1, "avx2": 2, "avx512": 3}
+_BAD_CONFIG, _BAD_TENSOR, _NO_MEMORY, _CONTEXT_FULL, _BAD_ID = 1, 2, 3, 4, 5
+
+Floats = NDArray[np.float32]
+
+
+class _Config(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int32) for name in (
+        "vocab_size", "n_layers", "d_model", "n_heads", "n_kv_heads", "head_dim", "d_ff", "context",
+        "pos", "norm", "ffn", "qk_norm", "tied", "bias", "embed_norm", "dtype", "isa", "threads",
+    )] + [("norm_eps", ctypes.c_float), ("rope_theta", ctypes.c_double)]  # fmt: skip
+
+
+class _Tensor(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("data", ctypes.c_void_p), ("rows", ctypes.c_int64),
+                ("cols", ctypes.c_int64)]
+
+
+@cache
+def _load() -> tuple[ctypes.CDLL | None, str | None]:
+    """The library, or why there is none."""
+    found = sorted(Path(__file__).resolve().parent.glob("_engine*.so"))
+    if not found:
+        return None, "the C++ engine was not built (pip install it again where a C++17 compiler is)"
+    try:
+        library = ctypes.CDLL(str(found[0]))
+        abi = library.nimllm_abi()
+    except (OSError, AttributeError) as error:
+        return None, f"{found[0].name} cannot be loaded: {error}"
+    if abi != _ABI:
+        return None, f"{found[0].name} has interface {abi}, this version needs {_ABI}: install again"
+    handle, i32, i64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
+    library.nimllm_new.argtypes = [ctypes.POINTER(_Config), ctypes.POINTER(_Tensor), i64, ctypes.POINTER(handle),
+                                   ctypes.c_char_p, ctypes.c_size_t]
+    library.nimllm_extend.argtypes = [handle, ctypes.c_void_p, i64, ctypes.c_void_p, i32]
+    library.nimllm_truncate.argtypes = [handle, i64]
+    library.nimllm_free.argtypes = [handle]
+    library.nimllm_free.restype = None
+    for name, result in (("position", i64), ("bytes_per_token", i64), ("isa", ctypes.c_char_p)):
+        function = getattr(library, f"nimllm_{name}")
+        function.argtypes, function.restype = [handle], result
+    return library, None
+
+
+def available() -> str | None:
+    """None when the engine can be used, else the reason in a sentence."""
+    return _load()[1]
+
+
+def instruction_sets() -> list[str]:
+    """What ``isa`` may be on this machine, best first; empty without the library."""
+    library, _ = _load()
+    return [] if library is None else [name for name in ("avx512", "avx2", "portable")
+                                       if library.nimllm_has_isa(_ISA[name])]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def tensor_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every tensor that a model of this configuration reads."""
+    d, ff, hd = config["d_model"], config["d_ff"], config["head_dim"]
+    q, kv = config["n_heads"] * hd, config["n_kv_heads"] * hd
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (config["vocab_size"], d)}
+
+    def norm(name: str) -> None:
+        shapes[f"{name}.weight"] = (d,)
+        if config["norm"] == "layer" and config["bias"]:
+            shapes[f"{name}.bias"] = (d,)
+
+    def linear(name: str, rows: int, cols: int) -> None:
+        shapes[f"{name}.weight"] = (rows, cols)
+        if config["bias"]:
+            shapes[f"{name}.bias"] = (rows,)
+
+    if not config["tied"]:
+        shapes["lm_head.weight"] = (config["vocab_size"], d)
+    if config["pos"] == "learned":
+        shapes["model.embed_positions.weight"] = (config["context"], d)
+    if config["embed_norm"]:
+        norm("model.embed_norm")
+    norm("model.norm")
+    for layer in range(config["n_layers"]):
+        at = f"model.layers.{layer}"
+        norm(f"{at}.input_layernorm")
+        norm(f"{at}.post_attention_layernorm")
+        for name, rows, cols in (("q", q, d), ("k", kv, d), ("v", kv, d), ("o", d, q)):
+            linear(f"{at}.self_attn.{name}_proj", rows, cols)
+        if config["qk_norm"]:
+            shapes[f"{at}.self_attn.q_norm.weight"] = shapes[f"{at}.self_attn.k_norm.weight"] = (hd,)
+        if config["ffn"] == "swiglu":
+            linear(f"{at}.mlp.gate_proj", ff, d)
+        linear(f"{at}.mlp.up_proj", ff, d)
+        linear(f"{at}.mlp.down_proj", d, ff)
+    return shapes
+
+
+class Engine:
+    """Logits of a growing sequence of token ids.
+
+    config: the fields of llm.config.ModelConfig. tensors: fp32 arrays by their Hugging Face names, copied. dtype "bf16"
+    rounds weights and the inputs of matrix products to bf16 (half the memory traffic); sums, norms, soft-max and the
+    KV cache stay fp32. threads: default min(2, cores). The result's bits depend neither on the number of threads nor on
+    how the ids are split over calls. ValueError for a tensor that is missing or of another shape, and for an unknown
+    option; RuntimeError when the library is not there. Safe to share between Python threads: calls wait their turn.
+    """
+
+    def __init__(self, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], dtype: str = "fp32",
+                 threads: int | None = None, isa: str = "auto") -> None:
+        self._handle: ctypes.c_void_p | None = None
+        self._lock = threading.Lock()
+        library, reason = _load()
+        if library is None:
+            raise RuntimeError(f"the C++ engine cannot be used: {reason}")
+        self._library = library
+        if dtype not in _DTYPE or isa not in _ISA:
+            raise ValueError(f"dtype {dtype!r}, isa {isa!r}: dtype is fp32 or bf16, isa is one of {', '.join(_ISA)}")
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads must be at least 1, not {threads}")
+        self.vocab_size, self.context = int(config["vocab_size"]), int(config["context"])
+        self.dtype, self.threads = dtype, threads or min(2, _cores())
+        try:
+            native = _Config(
+                **{name: int(config[name]) for name in ("vocab_size", "n_layers", "d_model", "n_heads", "n_kv_heads",
+                                                        "head_dim", "d_ff", "context")},
+                **{name: int(bool(config[name])) for name in ("qk_norm", "tied", "bias", "embed_norm")},
+                pos=_POS[config["pos"]], norm=_NORM[config["norm"]], ffn=_FFN[config["ffn"]],
+                norm_eps=config["norm_eps"], rope_theta=config["rope_theta"],
+                dtype=_DTYPE[dtype], isa=_ISA[isa], threads=self.threads,
+            )  # fmt: skip
+        except KeyError as error:
+            raise ValueError(f"the configuration lacks, or has an unknown value, {error}") from None
+        arrays: dict[str, Floats] = {}
+        for name, shape in tensor_shapes(config).items():
+            if name not in tensors:
+                raise ValueError(f"tensor {name} is missing")
+            if tensors[name].shape != shape:
+                raise ValueError(f"tensor {name} has shape {tensors[name].shape}, expected {shape}")
+            arrays[name] = np.ascontiguousarray(tensors[name], dtype=np.float32)
+        rows = (_Tensor * len(arrays))(*(
+            _Tensor(name.encode(), array.ctypes.data, array.shape[0] if array.ndim == 2 else 1, array.shape[-1])
+            for name, array in arrays.items()
+        ))  # fmt: skip
+        handle, message = ctypes.c_void_p(), ctypes.create_string_buffer(512)
+        code = library.nimllm_new(native, rows, len(arrays), ctypes.byref(handle), message, len(message))
+        if code:
+            text = message.value.decode("utf-8", "replace")
+            if code in (_BAD_CONFIG, _BAD_TENSOR):
+                raise ValueError(text)
+            raise MemoryError(text) if code == _NO_MEMORY else RuntimeError(text)
+        self._handle = handle
+
+    def _open(self) -> ctypes.c_void_p:
+        if self._handle is None:
+            raise ValueError("the engine is closed")
+        return self._handle
+
+    @property
+    def position(self) -> int:
+        """Tokens in the KV cache."""
+        return self._library.nimllm_position(self._open())
+
+    @property
+    def isa(self) -> str:
+        """The instruction set in use: avx512bf16, avx512, avx2 or portable."""
+        return self._library.nimllm_isa(self._open()).decode()
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Bytes of weights that decoding one token reads; times tok/s it is the bandwidth in use."""
+        return self._library.nimllm_bytes_per_token(self._open())
+
+    def extend(self, ids: Sequence[int] | np.ndarray) -> Floats:
+        """Append ids; logits [vocab] after the last. ValueError past the context or vocabulary, or for no ids."""
+        return self._extend(ids, False)
+
+    def extend_all(self, ids: Sequence[int] | np.ndarray) -> Floats:
+        """Append ids; logits [len(ids), vocab], row i after ids[i]. ValueError as in :meth:`extend`."""
+        return self._extend(ids, True)
+
+    def _extend(self, ids: Sequence[int] | np.ndarray, every: bool) -> Floats:
+        wide = np.asarray(ids, dtype=np.int64)
+        if wide.ndim != 1 or not wide.size:
+            raise ValueError(f"ids must be a non-empty list of integers, not of shape {wide.shape}")
+        if wide.min() < 0 or wide.max() >= self.vocab_size:
+            raise ValueError(f"an id is outside the vocabulary 0..{self.vocab_size - 1}")
+        narrow = np.ascontiguousarray(wide, dtype=np.int32)
+        logits = np.empty((narrow.size, self.vocab_size) if every else self.vocab_size, dtype=np.float32)
+        with self._lock:
+            handle = self._open()
+            code = self._library.nimllm_extend(handle, narrow.ctypes.data, narrow.size, logits.ctypes.data, every)
+            if code == _CONTEXT_FULL:
+                raise ValueError(f"{narrow.size} ids after position {self._library.nimllm_position(handle)} "
+                                 f"do not fit the context of {self.context}")
+        if code:
+            raise RuntimeError(f"the engine failed with code {code}")
+        return logits
+
+    def truncate(self, position: int) -> None:
+        """Forget every token from ``position`` on; ValueError when it is negative or past the end."""
+        with self._lock:
+            handle = self._open()
+            now = self._library.nimllm_position(handle)
+            if not 0 <= position <= now:
+                raise ValueError(f"cannot truncate to {position}: the engine holds {now} tokens")
+            self._library.nimllm_truncate(handle, position)
+
+    def close(self) -> None:
+        """Free the weights, the cache and the threads; harmless when repeated."""
+        with self._lock:
+            handle, self._handle = self._handle, None
+            if handle is not None:
+                self._library.nimllm_free(handle)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None) is not None:
+            self.close()
