@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import signal
@@ -27,7 +28,7 @@ def decoded(prepared: Prepared, path: Path) -> list[str]:
     ids = Shard(path).tokens.tolist()
     assert ids[0] == prepared.tokenizer.bos
     starts = [position for position, index in enumerate(ids) if index == prepared.tokenizer.bos] + [len(ids)]
-    return [prepared.tokenizer.decode(ids[a:b]) for a, b in zip(starts, starts[1:], strict=False)]
+    return [prepared.tokenizer.decode(ids[a:b]) for a, b in itertools.pairwise(starts)]
 
 
 def test_one_file_is_split_at_its_tail(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_long_files_come_in_parts_that_add_up(tmp_path: Path, line: str, monkeyp
 def test_a_wrong_byte_is_named_with_its_offset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PART", 64)
     path = tmp_path / "latin.txt"
-    path.write_bytes(b"good line\n" * 30 + "caf".encode() + b"\xe9 au lait\n")
+    path.write_bytes(b"good line\n" * 30 + b"caf" + b"\xe9 au lait\n")
     with pytest.raises(NimError, match=r"byte 0xe9 at offset 303") as caught:
         texts(path)
     assert str(path) in caught.value.what and "iconv" in caught.value.mend
@@ -152,14 +152,14 @@ def test_jsonl_inside_a_folder_may_be_anything(tmp_path: Path) -> None:
 
 
 def test_parquet(tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow
     import pyarrow.parquet
 
     path = tmp_path / "p.parquet"
     pyarrow.parquet.write_table(pyarrow.table({"text": ["a", None, "b", " "], "body": ["x"] * 4, "n": [1] * 4}), path)
     assert texts(path) == ["a", "b"]
     assert texts(path, column="body") == ["x"] * 4
-    with pytest.raises(NimError, match="no column 'nope'.*text, body, n"):
+    with pytest.raises(NimError, match=r"no column 'nope'.*text, body, n"):
         texts(path, column="nope")
     with pytest.raises(NimError, match="not text"):
         texts(path, column="n")

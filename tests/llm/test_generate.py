@@ -1,0 +1,429 @@
+"""Generation: the sampler's invariants, the cache, stops, streaming, and both backends on the same random model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nimllm.errors import NimError
+from nimllm.llm.checkpoint import expected_shapes, write_tensors
+from nimllm.llm.config import ModelConfig, preset
+from nimllm.llm.generate import Generator, Sampling, TextStream, candidates, penalised
+from nimllm.llm.tokenizer import Tokenizer, train_bpe, train_char
+
+LOGITS = st.lists(st.floats(-12, 12, width=32), min_size=2, max_size=60).map(lambda v: np.array(v, np.float32))
+TEXTS = [f"find . -name '*.{kind}' | xargs wc -l | sort -n\n" * 4 for kind in ("py", "txt", "md", "json")]
+
+
+# -- the sampler -----------------------------------------------------------------------------------------------------
+
+
+def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
+    scaled = logits.astype(np.float64) / temperature
+    chances = np.exp(scaled - scaled.max())
+    return chances / chances.sum()
+
+
+@given(LOGITS, st.integers(1, 70), st.floats(0.1, 3))
+def test_top_k_keeps_the_k_best(logits: np.ndarray, k: int, temperature: float) -> None:
+    order, chances = candidates(logits, Sampling(temperature, top_k=k))
+    assert len(order) == min(k, len(logits))
+    assert chances.sum() == pytest.approx(1)
+    left_out = np.delete(logits, order)
+    assert not len(left_out) or logits[order].min() >= left_out.max()
+    assert len(set(order.tolist())) == len(order)
+
+
+@given(LOGITS, st.floats(0.01, 0.999), st.floats(0.1, 3))
+def test_top_p_keeps_the_fewest_that_hold_the_mass(logits: np.ndarray, p: float, temperature: float) -> None:
+    order, chances = candidates(logits, Sampling(temperature, top_p=p))
+    full = softmax(logits, temperature)
+    assert full[order].sum() >= p - 1e-9
+    assert full[order[:-1]].sum() < p + 1e-9, "the last one was needed"
+    np.testing.assert_allclose(chances, full[order] / full[order].sum(), rtol=1e-9)
+
+
+@given(LOGITS, st.floats(0.01, 1), st.floats(0.1, 3))
+def test_min_p_is_relative_to_the_best(logits: np.ndarray, p: float, temperature: float) -> None:
+    order, _ = candidates(logits, Sampling(temperature, min_p=p))
+    full = softmax(logits, temperature)
+    kept = np.zeros(len(full), bool)
+    kept[order] = True
+    assert (full[kept] >= p * full.max() * (1 - 1e-9)).all()
+    assert (full[~kept] < p * full.max() * (1 + 1e-9)).all()
+
+
+@given(LOGITS, st.data())
+def test_the_forbidden_never_comes(logits: np.ndarray, data: st.DataObject) -> None:
+    shut = data.draw(st.sets(st.integers(0, len(logits) - 1), max_size=len(logits) - 1))
+    logits[list(shut)] = -np.inf
+    order, _ = candidates(logits, Sampling(1.0, top_k=len(logits), top_p=0.999))
+    assert not shut & set(order.tolist())
+
+
+@given(LOGITS, st.floats(1.01, 3), st.data())
+def test_the_penalty_lowers_only_what_was_seen(logits: np.ndarray, penalty: float, data: st.DataObject) -> None:
+    seen = data.draw(st.sets(st.integers(0, len(logits) - 1)))
+    before = logits.copy()
+    after = penalised(logits, seen, penalty)
+    np.testing.assert_array_equal(logits, before)
+    for index, value in enumerate(before):
+        if index in seen and abs(value) > 1e-30:
+            assert after[index] < value
+        elif index not in seen:
+            assert after[index] == value
+
+
+def test_draws_follow_the_probabilities() -> None:
+    logits = np.log(np.array([0.5, 0.3, 0.2], np.float32))
+    rng = np.random.default_rng(1)
+    drawn = np.bincount([Generator._draw(logits, Sampling(1.0), rng) for _ in range(4000)], minlength=3) / 4000
+    np.testing.assert_allclose(drawn, [0.5, 0.3, 0.2], atol=0.03)  # 3.8 standard deviations
+
+
+@pytest.mark.parametrize("wrong", [{"temperature": -1}, {"top_p": 0}, {"top_p": 1.1}, {"min_p": -0.1}, {"top_k": -1},
+                                   {"repetition_penalty": 0}, {"temperature": float("nan")}])
+def test_senseless_settings_are_refused(wrong: dict) -> None:
+    with pytest.raises(NimError, match=next(iter(wrong))):
+        Sampling(**wrong)
+
+
+# -- the stream ------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=300)
+@given(st.text(alphabet="ab\n漢😀é", max_size=30),
+       st.lists(st.text(alphabet="ab\n漢", min_size=1, max_size=4), max_size=3), st.data())
+def test_streams_give_whole_characters_up_to_the_stop(text: str, stops: list[str], data: st.DataObject) -> None:
+    raw = text.encode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=8)))
+    given_out: list[str] = []
+    stream = TextStream(stops, given_out.append)
+    stopped = False
+    for begin, end in zip([0, *cuts], [*cuts, len(raw)], strict=True):
+        stopped = stream.add(raw[begin:end])
+        if stopped:
+            break
+    if not stopped:
+        stopped = stream.add(b"", final=True)
+    assert "".join(given_out) == stream.text
+    assert "\ufffd" not in stream.text, "no character is given in halves"
+    assert text.startswith(stream.text)
+    assert not any(stop in stream.text for stop in stops)
+    if stopped:
+        assert any(text[len(stream.text):].startswith(stop) for stop in stops)
+    else:
+        assert stream.text == text
+
+
+def test_text_is_given_out_as_soon_as_it_can_be() -> None:
+    stream = TextStream(["\nuser:"], None)
+    stream.add(b"hello\nus")
+    assert stream.text == "hello"
+    stream.add(b"eful")
+    assert stream.text == "hello\nuseful"
+    stream.add("é".encode()[:1])
+    assert stream.text == "hello\nuseful"
+    stream.add(b"", final=True)
+    assert stream.text == "hello\nuseful\ufffd"
+
+
+# -- a tiny random model ---------------------------------------------------------------------------------------------
+
+
+def write_run(run: Path, config: ModelConfig, tokenizer: Tokenizer, seed: int = 0) -> Path:
+    run.mkdir(exist_ok=True)
+    (run / "config.json").write_text(json.dumps({"format": "nimllm-run", "version": 1, "model": config.model_dump()}))
+    tokenizer.save(run)
+    rng = np.random.default_rng(seed)
+    write_tensors(run / "model.safetensors",
+                  {name: (1 + 0.1 * rng.standard_normal(shape) if "norm" in name else 0.3 * rng.standard_normal(shape))
+                   for name, shape in expected_shapes(config).items()})
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tokenizer = train_bpe(TEXTS, 320)
+    return write_run(tmp_path_factory.mktemp("model") / "run", preset("tiny", tokenizer.vocab_size), tokenizer)
+
+
+def engine_reason() -> str | None:
+    try:
+        from nimllm.kernels.engine import available
+    except ImportError as error:
+        return str(error)
+    return available()
+
+
+BACKENDS = ["torch", pytest.param("engine", marks=pytest.mark.skipif(engine_reason() is not None,
+                                                                     reason=str(engine_reason())))]
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def generator(request: pytest.FixtureRequest, run: Path) -> Generator:
+    return Generator.load(run, backend=request.param, threads=1)
+
+
+def prompt(generator: Generator, text: str = "find . -name") -> list[int]:
+    return [generator.tokenizer.bos, *generator.tokenizer.encode(text)]
+
+
+def every_logit(run: Path, ids: Sequence[int]) -> np.ndarray:
+    """The reference: the torch model over the whole sequence at once, no cache."""
+    import torch
+
+    from nimllm.llm.model import load
+
+    with torch.inference_mode():
+        return load(run).eval()(torch.tensor([list(ids)]))[0].numpy()
+
+
+def test_greedy_is_the_argmax_of_the_uncached_model(generator: Generator, run: Path) -> None:
+    ids = prompt(generator)
+    got = generator.complete(ids, 40)
+    assert len(got.ids) == 40 and got.stopped == "length"
+    logits = every_logit(run, ids + got.ids)
+    expected = 0.0
+    for position, choice in enumerate(got.ids):
+        row = logits[len(ids) - 1 + position].astype(np.float64)
+        expected += row[choice] - np.log(np.exp(row - row.max()).sum()) - row.max()
+        open_row = row.copy()
+        open_row[[0, 1, 3]] = -np.inf
+        assert open_row[choice] >= open_row.max() - 1e-4
+    assert got.logprob == pytest.approx(expected, abs=1e-3)
+    assert got.text == generator.tokenizer.decode(got.ids)
+    assert got.tokens_per_second > 0 and got.seconds > 0
+
+
+def test_engine_and_torch_say_the_same(run: Path) -> None:
+    if engine_reason() is not None:
+        pytest.skip(str(engine_reason()))
+    engine, torch_ = (Generator.load(run, backend=name, threads=1) for name in ("engine", "torch"))  # type: ignore
+    for text in ("find", "xargs wc", "sort -n\n" * 8):
+        ids = prompt(engine, text)
+        one, two = engine.complete(ids, 50), torch_.complete(ids, 50)
+        assert one.ids == two.ids
+        assert one.logprob == pytest.approx(two.logprob, abs=1e-3)
+        drawn = one.ids + ([one.stop_id] if one.stop_id is not None else [])
+        assert engine.score(ids + drawn, len(ids)) == pytest.approx(two.logprob, abs=1e-3)
+
+
+def test_the_cache_between_calls_changes_nothing(generator: Generator, run: Path) -> None:
+    """Extend, shorten, diverge, repeat: every answer equals that of a generator that has seen nothing."""
+    long = prompt(generator, TEXTS[0])[:60]
+    for ids in (long, long[:30], [*long[:20], *long[5:40]], long, long, long[:1]):
+        fresh = Generator.load(run, backend=generator.backend_name, threads=1)  # type: ignore[arg-type]
+        for sampling in (Sampling(), Sampling(0.9, top_k=20, seed=5)):
+            kept, new = generator.complete(ids, 12, sampling=sampling), fresh.complete(ids, 12, sampling=sampling)
+            assert kept.ids == new.ids
+            assert kept.logprob == pytest.approx(new.logprob, abs=1e-3)
+
+
+def test_a_common_prefix_is_not_computed_again(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = prompt(generator, TEXTS[0])[:50]
+    generator.complete(ids, 4)
+    read: list[int] = []
+    extend = generator._extend
+
+    def counting(new: Sequence[int], every: bool = False) -> np.ndarray:
+        read.append(len(new))
+        return extend(new, every)
+
+    monkeypatch.setattr(generator, "_extend", counting)
+    generator.complete([*ids, 7, 8, 9], 1)
+    assert sum(read) <= 4
+    read.clear()
+    generator.complete([*ids[:25], 9], 1)
+    assert sum(read) == 1
+
+
+def test_score_is_the_sum_of_the_model(generator: Generator, run: Path) -> None:
+    ids = prompt(generator, TEXTS[1] * 2)[:90]
+    logits = every_logit(run, ids).astype(np.float64)
+    logs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    for start in (1, 2, 45, 89, 90):
+        expected = sum(logs[position - 1, ids[position]] for position in range(start, len(ids)))
+        assert generator.score(ids, start) == pytest.approx(expected, abs=2e-3)
+    assert generator.score(ids, len(ids)) == 0
+    with pytest.raises(ValueError, match="start 0"):
+        generator.score(ids, 0)
+
+
+def test_seeds_repeat_and_differ(generator: Generator) -> None:
+    ids = prompt(generator)
+    draws = [generator.complete(ids, 20, sampling=Sampling(1.5, seed=seed)).ids for seed in (1, 1, 2)]
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_top_k_one_is_greedy(generator: Generator) -> None:
+    ids = prompt(generator)
+    assert generator.complete(ids, 15, sampling=Sampling(2.0, top_k=1)).ids == generator.complete(ids, 15).ids
+
+
+def test_allowed_first_and_banned(generator: Generator) -> None:
+    ids = prompt(generator)
+    tokenizer = generator.tokenizer
+    choice = {tokenizer.marker("bash"), tokenizer.marker("assistant")}
+    for seed in range(5):
+        got = generator.complete(ids, 3, allowed_first=choice, sampling=Sampling(1.0, seed=seed))
+        assert got.ids[0] in choice
+    only = generator.complete(ids, 1, allowed_first=choice, banned={min(choice)})
+    assert only.ids == [max(choice)]
+    greedy = generator.complete(ids, 10).ids
+    without = generator.complete(ids, 10, banned=greedy).ids
+    assert not set(greedy) & set(without)
+    with pytest.raises(ValueError, match="banned"):
+        generator.complete(ids, 1, allowed_first={9}, banned={9})
+    for seed in range(30):
+        assert not {0, 1, 3} & set(generator.complete(ids, 20, sampling=Sampling(5.0, seed=seed)).ids)
+
+
+def test_a_stop_id_is_left_out_and_named(generator: Generator) -> None:
+    ids = prompt(generator)
+    free = generator.complete(ids, 20)
+    stop = free.ids[7]
+    first = free.ids.index(stop)
+    got = generator.complete(ids, 20, stop_ids=[stop])
+    assert (got.stopped, got.stop_id, got.ids) == ("stop", stop, free.ids[:first])
+    assert got.logprob == pytest.approx(generator.score(ids + free.ids[:first + 1], len(ids)), abs=1e-3)
+    at_once = generator.complete(ids, 20, stop_ids=[free.ids[0]])
+    assert (at_once.ids, at_once.text, at_once.stopped) == ([], "", "stop")
+
+
+def test_a_stop_string_may_span_tokens(generator: Generator) -> None:
+    ids = prompt(generator)
+    letters = [generator.tokenizer.encode(letter)[0] for letter in "fndwcsorta"]
+    banned = set(range(generator.config.vocab_size)) - set(letters)
+    free = generator.complete(ids, 40, banned=banned, sampling=Sampling(1.0, seed=3))
+    stop = free.text[10:13]
+    where = free.text.index(stop)
+    said: list[str] = []
+    got = generator.complete(ids, 40, banned=banned, sampling=Sampling(1.0, seed=3), stop_strings=["never!", stop],
+                             on_text=said.append)
+    assert got.stopped == "stop" and got.stop_id is None
+    assert got.text == free.text[:where] == "".join(said)
+    assert got.ids == free.ids[:where]
+
+
+def test_the_stream_is_the_text(generator: Generator) -> None:
+    for seed in range(10):  # at this temperature a random model writes many broken characters
+        said: list[str] = []
+        got = generator.complete(prompt(generator), 40, sampling=Sampling(3.0, seed=seed), on_text=said.append)
+        assert "".join(said) == got.text == generator.tokenizer.decode(got.ids)
+
+
+def test_the_end_of_the_context(generator: Generator) -> None:
+    context = generator.config.context
+    ids = (prompt(generator, TEXTS[0]) * 9)[:context]
+    got = generator.complete(ids[:-5], 50)
+    assert got.stopped == "context"
+    assert len(got.ids) == 6, "five more fit, and the last one drawn needs no place"
+    assert generator.complete(ids, 50).stopped == "context"
+    assert generator.complete(ids, 1).stopped == "length"
+    with pytest.raises(NimError, match=f"{context + 1} tokens: the model's context is {context}"):
+        generator.complete([*ids, 5], 1)
+    with pytest.raises(NimError, match="too long"):
+        generator.score([*ids, 5, 6], 3)
+    with pytest.raises(ValueError, match="bos"):
+        generator.complete([], 1)
+    assert generator.complete(ids[:3], 0).ids == []
+
+
+def test_should_stop_is_asked_between_tokens(generator: Generator) -> None:
+    ids = prompt(generator)
+    said: list[str] = []
+    got = generator.complete(ids, 50, on_text=said.append, should_stop=lambda: len(said) >= 3)
+    assert got.stopped == "interrupted" and 3 <= len(got.ids) < 50
+    free = generator.complete(ids, 50)
+    assert got.ids == free.ids[:len(got.ids)]
+    assert generator.complete(ids, 5, should_stop=lambda: True).ids == []
+
+
+def test_an_exception_in_the_middle_leaves_a_usable_generator(generator: Generator) -> None:
+    ids = prompt(generator)
+    expected = generator.complete(ids, 10).ids
+
+    def burst(text: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generator.complete(ids, 10, on_text=burst)
+    assert generator.complete(ids, 10).ids == expected
+
+
+def test_repetition_penalty_ends_loops(generator: Generator) -> None:
+    ids = prompt(generator)
+    strong = generator.complete(ids, 60, sampling=Sampling(repetition_penalty=50.0)).ids
+    assert len(set(strong)) > len(set(generator.complete(ids, 60).ids))
+
+
+def test_reload_takes_other_weights(run: Path, tmp_path: Path, generator: Generator) -> None:
+    other = write_run(tmp_path / "other", generator.config, generator.tokenizer, seed=9)
+    mine = Generator.load(run, backend=generator.backend_name, threads=1)  # type: ignore[arg-type]
+    ids = prompt(generator)
+    before = mine.complete(ids, 20).ids
+    mine.reload(other / "model.safetensors")
+    after = mine.complete(ids, 20).ids
+    assert after == Generator.load(run, other / "model.safetensors", backend="torch").complete(ids, 20).ids != before
+    with pytest.raises(NimError):
+        mine.reload(tmp_path / "nowhere.safetensors")
+    assert mine.complete(ids, 20).ids == after, "a failed reload changes nothing"
+
+
+def test_bf16_is_close(run: Path, generator: Generator) -> None:
+    rough = Generator.load(run, backend=generator.backend_name, dtype="bf16", threads=1)  # type: ignore[arg-type]
+    ids = prompt(generator, TEXTS[0])[:40]
+    exact = generator.score(ids, 1)
+    assert rough.score(ids, 1) == pytest.approx(exact, rel=0.03) and rough.score(ids, 1) != exact
+
+
+@pytest.mark.parametrize("variety", [{"pos": "learned", "norm": "layer", "ffn": "gelu", "bias": True, "tied": False},
+                                     {"ffn": "relu2", "qk_norm": False, "embed_norm": True, "n_kv_heads": 2}])
+def test_other_architectures_and_characters(variety: dict, tmp_path: Path) -> None:
+    tokenizer = train_char(TEXTS)
+    config = preset("tiny", tokenizer.vocab_size + 5, **variety)  # a padded vocabulary: its last ids never come
+    run = write_run(tmp_path / "run", config, tokenizer)
+    answers = []
+    for name in ("torch", "engine") if engine_reason() is None else ("torch",):
+        generator = Generator.load(run, backend=name, threads=1)  # type: ignore[arg-type]
+        got = generator.complete(prompt(generator), 30, sampling=Sampling(2.0, seed=1))
+        assert max(got.ids) < tokenizer.vocab_size
+        answers.append(got.ids)
+        assert generator.score(prompt(generator) + got.ids, 4) == pytest.approx(
+            Generator.load(run, backend="torch").score(prompt(generator) + got.ids, 4), abs=2e-3)
+    assert all(answer == answers[0] for answer in answers)
+
+
+def test_a_broken_run_folder(run: Path, tmp_path: Path) -> None:
+    config = preset("tiny", 320)
+    with pytest.raises(NimError, match=r"config\.json is missing"):
+        Generator.load(tmp_path)
+    damaged = write_run(tmp_path / "a", config, Tokenizer.load(run))
+    (damaged / "model.safetensors").unlink()
+    with pytest.raises(NimError, match="does not exist"):
+        Generator.load(damaged)
+    small = write_run(tmp_path / "b", preset("tiny", 64), Tokenizer.load(run))
+    with pytest.raises(NimError, match="does not fit its model"):
+        Generator.load(small)
+
+
+def test_without_the_engine_torch_is_used_and_said_once(run: Path, monkeypatch: pytest.MonkeyPatch,
+                                                        capsys: pytest.CaptureFixture[str]) -> None:
+    import sys
+
+    from nimllm.llm import generate
+
+    monkeypatch.setitem(sys.modules, "nimllm.kernels.engine", None)  # what Python does for a module that is not there
+    monkeypatch.setattr(generate, "_told", set())
+    assert Generator.load(run).backend_name == "torch"
+    Generator.load(run)
+    assert capsys.readouterr().err.count("C++ engine cannot be used") == 1
+    with pytest.raises(NimError, match="cannot be used"):
+        Generator.load(run, backend="engine")
