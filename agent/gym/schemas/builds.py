@@ -47,7 +47,7 @@ def passing(world: World, rng: random.Random) -> Draft:
         "(check|see|tell me) (whether|if) (the|all|the unit) tests pass",
         "test the project",
         "run (the python|our) tests and tell me (the result|whether they pass|if they pass)"),
-        found.runner() + " 2>&1 | tail -1", "run the tests", True, "The tests say: {output}")
+        found.runner() + " 2>&1 | tail -n 1", "run the tests", True, "The tests say: {output}")
 
 
 @schema("tests.one_file", "python3 tail")
@@ -62,7 +62,7 @@ def one_file(world: World, rng: random.Random) -> Draft:
         "(check|see) (whether|if) {file} passes",
         "(are|is) (the tests in|the test file) {file} (green|passing)?",
         "run unittest on {file}"),
-        f"python3 -m unittest {quoted(file)} 2>&1 | tail -1", f"run the tests of {file}", True,
+        f"python3 -m unittest {quoted(file)} 2>&1 | tail -n 1", f"run the tests of {file}", True,
         "The tests say: {output}", file=file)
 
 

@@ -102,6 +102,7 @@ def define_class(world: World, rng: random.Random) -> Draft:
         f"find the definition of (the|) class {{name}} {HERE}",
         "(which|what) file defines (the|) class {name}?",
         "(locate|find) (the class|class) {name}",
+        "where is {name} (defined|declared)?",
         "definition of class {name}",
         f"on which line does class {{name}} start {HERE}?",
         "(show|tell) me where the class {name} is (defined|declared)"),
@@ -170,7 +171,8 @@ def rename(world: World, rng: random.Random) -> Draft:
     found, old = _symbol(world, rng)
     draw = class_name if old[0].isupper() and not old.isupper() else constant_name if old.isupper() else function_name
     new = different(rng, draw, 1, found.names)[0]
-    what = "class" if draw is class_name else "constant" if draw is constant_name else "function"
+    what = "class" if draw is class_name else "constant" if draw is constant_name else rng.choice(
+        ("function", "function", "symbol", "method", "name", "identifier"))
     return single(rng, (
         "rename (the {what}|{what}|) {old} to {new} (|everywhere|in all files|across the project|in the whole code)",
         "rename {old} to {new} (everywhere|in every file|across all files|in all files|throughout the code)",
@@ -371,7 +373,7 @@ def largest_sources(world: World, rng: random.Random) -> Draft:
         f"find the {{count}} (largest|biggest) {{language}} source file{s} {HERE}",
         f"{{language}}: the {{count}} (biggest|largest) file{s} by bytes {HERE}",
         f"top {{number}} {{language}} files by size {HERE}"),
-        f"find . -name '*.{ext}' -type f -printf '%s %p\\n' | sort -rn | head -{number}",
+        f"find . -name '*.{ext}' -type f -printf '%s %p\\n' | sort -rn | head -n {number}",
         f"list the largest {language} files", True, ordered=True, count=count, number=number, language=language)
 
 

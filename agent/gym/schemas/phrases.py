@@ -15,10 +15,15 @@ def several(rng: random.Random, templates: Sequence[str], least: int = 2, most: 
     wanted = rng.randint(least, most)
     found: dict[str, None] = {}
     for template in rng.sample(list(templates), len(templates)):
-        found[say(rng, template, **slots)] = None
+        found[squeeze(say(rng, template, **slots))] = None
         if len(found) == wanted:
             break
     return list(found)
+
+
+def squeeze(text: str) -> str:
+    """Without the blanks that an empty slot leaves."""
+    return text.replace("  ", " ").strip()
 
 
 def quoted(*paths: str) -> str:
