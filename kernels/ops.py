@@ -60,7 +60,7 @@ def _reference(op: str) -> Impl:
     return Impl("reference", ANY, f"nimllm.kernels.reference:{op}")
 
 
-# op -> implementations, best first; the reference is always last
+# op -> implementations, best first; plain torch is always last
 _TABLE: dict[str, list[Impl]] = {
     "rms_norm": [_reference("rms_norm")],
     "layer_norm": [Impl("torch", ANY, "nimllm.kernels.fused:layer_norm"), _reference("layer_norm")],
@@ -76,6 +76,11 @@ _TABLE: dict[str, list[Impl]] = {
     "linear_cross_entropy": [
         Impl("chunked", ANY, "nimllm.kernels.loss:linear_cross_entropy_chunked"),
         _reference("linear_cross_entropy"),
+    ],
+    # a class, not a function: Engine's face (config, tensors, dtype, threads), logits of a growing sequence
+    "decode": [
+        Impl("engine", ("cpu",), "nimllm.kernels.engine:Engine", _engine_available),
+        Impl("torch", ("cpu",), "nimllm.kernels.decoder:Decoder"),
     ],
 }
 # modules that register further implementations when they are imported, e.g. "nimllm.kernels.triton"

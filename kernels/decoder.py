@@ -1,0 +1,114 @@
+"""Decoding in plain torch, behind the same face as the C++ engine: the definition of right for the op ``decode``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nimllm.kernels import reference
+from nimllm.kernels.engine import Floats, tensor_shapes
+
+
+class Decoder:
+    """As :class:`nimllm.kernels.engine.Engine`, made of the reference ops; ``threads`` and ``isa`` change nothing.
+
+    dtype "bf16" rounds weights and the inputs of matrix products to bf16 and does the arithmetic in fp32, which is what
+    the engine's bf16 means.
+    """
+
+    def __init__(self, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], dtype: str = "fp32",
+                 threads: int | None = None, isa: str = "auto") -> None:
+        del threads, isa
+        if dtype not in ("fp32", "bf16"):
+            raise ValueError(f"dtype is fp32 or bf16, not {dtype!r}")
+        self.config, self.dtype = dict(config), dtype
+        self.vocab_size, self.context = int(config["vocab_size"]), int(config["context"])
+        self._tensors: dict[str, Tensor] = {}
+        for name, shape in tensor_shapes(config).items():
+            if name not in tensors or tensors[name].shape != shape:
+                raise ValueError(f"tensor {name} is missing or not of shape {shape}")
+            value = torch.from_numpy(np.array(tensors[name], dtype=np.float32))
+            self._tensors[name] = self._rounded(value) if value.dim() == 2 else value
+        self._keys: dict[int, Tensor] = {}  # layer -> [1, g, t, d]
+        self._values: dict[int, Tensor] = {}
+        self.position = 0
+
+    def _rounded(self, x: Tensor) -> Tensor:
+        return x.to(torch.bfloat16).float() if self.dtype == "bf16" else x
+
+    def _linear(self, x_td: Tensor, name: str) -> Tensor:
+        y = self._rounded(x_td) @ self._tensors[f"{name}.weight"].T
+        return y + self._tensors[f"{name}.bias"] if f"{name}.bias" in self._tensors else y
+
+    def _norm(self, x: Tensor, name: str, rms: bool = False) -> Tensor:
+        weight, eps = self._tensors[f"{name}.weight"], self.config["norm_eps"]
+        if rms or self.config["norm"] == "rms":
+            return reference.rms_norm(x, weight, eps)
+        return reference.layer_norm(x, weight, self._tensors.get(f"{name}.bias"), eps)
+
+    def _attention(self, x_td: Tensor, layer: int, positions: Tensor) -> Tensor:
+        c, at, t = self.config, f"model.layers.{layer}.self_attn", x_td.shape[0]
+        q = self._linear(x_td, f"{at}.q_proj").view(1, t, c["n_heads"], c["head_dim"])
+        k = self._linear(x_td, f"{at}.k_proj").view(1, t, c["n_kv_heads"], c["head_dim"])
+        v = self._linear(x_td, f"{at}.v_proj").view(1, t, c["n_kv_heads"], c["head_dim"])
+        if c["qk_norm"]:
+            q, k = self._norm(q, f"{at}.q_norm", rms=True), self._norm(k, f"{at}.k_norm", rms=True)
+        if c["pos"] == "rope":
+            q, k = (reference.rope(x, positions, c["rope_theta"]) for x in (q, k))
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+        if layer in self._keys:
+            k, v = torch.cat((self._keys[layer], k), 2), torch.cat((self._values[layer], v), 2)
+        self._keys[layer], self._values[layer] = k, v
+        return self._linear(reference.attention(q, k, v).transpose(1, 2).reshape(t, -1), f"{at}.o_proj")
+
+    def _ffn(self, x_td: Tensor, layer: int) -> Tensor:
+        at, kind = f"model.layers.{layer}.mlp", self.config["ffn"]
+        up = self._linear(x_td, f"{at}.up_proj")
+        if kind == "swiglu":
+            hidden = reference.swiglu(self._linear(x_td, f"{at}.gate_proj"), up)
+        else:
+            hidden = reference.gelu(up) if kind == "gelu" else reference.relu2(up)
+        return self._linear(hidden, f"{at}.down_proj")
+
+    @torch.inference_mode()
+    def extend_all(self, ids: Sequence[int] | np.ndarray) -> Floats:
+        """Append ids; logits [len(ids), vocab], row i after ids[i]. ValueError past the context or vocabulary."""
+        c, index = self.config, torch.from_numpy(np.asarray(ids, dtype=np.int64))
+        if index.dim() != 1 or not len(index) or index.min() < 0 or index.max() >= self.vocab_size:
+            raise ValueError("ids must be a non-empty list of ids of the vocabulary")
+        if self.position + len(index) > self.context:
+            raise ValueError(f"{len(index)} ids after position {self.position} do not fit {self.context}")
+        positions = torch.arange(self.position, self.position + len(index))
+        x_td = self._tensors["model.embed_tokens.weight"][index]
+        if c["pos"] == "learned":
+            x_td = x_td + self._tensors["model.embed_positions.weight"][positions]
+        if c["embed_norm"]:
+            x_td = self._norm(x_td, "model.embed_norm")
+        for layer in range(c["n_layers"]):
+            at = f"model.layers.{layer}"
+            x_td = x_td + self._attention(self._norm(x_td, f"{at}.input_layernorm"), layer, positions)
+            x_td = x_td + self._ffn(self._norm(x_td, f"{at}.post_attention_layernorm"), layer)
+        self.position += len(index)
+        return self._linear(self._norm(x_td, "model.norm"),
+                            "model.embed_tokens" if c["tied"] else "lm_head").numpy()
+
+    def extend(self, ids: Sequence[int] | np.ndarray) -> Floats:
+        """Append ids; logits [vocab] after the last."""
+        return self.extend_all(ids)[-1]
+
+    def truncate(self, position: int) -> None:
+        """Forget every token from ``position`` on; ValueError when it is negative or past the end."""
+        if not 0 <= position <= self.position:
+            raise ValueError(f"cannot truncate to {position}: the decoder holds {self.position} tokens")
+        for cache in (self._keys, self._values):
+            for layer in cache:
+                cache[layer] = cache[layer][:, :, :position]
+        self.position = position
+
+    def close(self) -> None:
+        """Free the weights and the cache."""
+        self._tensors, self._keys, self._values = {}, {}, {}
