@@ -1,0 +1,197 @@
+"""The line at the bottom: reading messages, single keys and edited commands, inline, never on the alternate screen.
+
+With a terminal it is prompt-toolkit; with ``--plain``, TERM=dumb or a pipe it is flat lines without cursor control.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from nimllm.agent.display import visible
+from nimllm.agent.face import coloured
+from nimllm.errors import CONFIG, NimError
+
+MAX_MESSAGE = 10_000_000  # characters of one message; longer lines are cut, then refused as too long
+
+
+def private_file(path: Path) -> Path:
+    """Makes ``path`` with mode 0600 unless it is there."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise NimError(f"cannot write {path}", error.strerror or str(error), "set XDG_STATE_HOME to a folder you can "
+                       "write", CONFIG) from None
+    return path
+
+
+class Console:
+    """``commands``: slash command -> its second words, for completion. ``status``: the bar at the bottom.
+    ``folder``: where file names are completed. ``history``: a file, made 0600."""
+
+    def __init__(self, history: Path, commands: Mapping[str, Iterable[str]], status: Callable[[], str],
+                 folder: Callable[[], Path], plain: bool = False) -> None:
+        self.tty = sys.stdin is not None and sys.stdin.isatty()
+        self.rich = self.tty and sys.stdout.isatty() and not plain and os.environ.get("TERM", "dumb") != "dumb"
+        self._colour = coloured(sys.stdout, plain)
+        self._commands = {name: list(words) for name, words in commands.items()}
+        self._status, self._folder = status, folder
+        self._history = private_file(history)
+        self._session: Any = None
+
+    def patched(self) -> AbstractContextManager[None]:
+        """While this is held, what other threads print appears above the prompt."""
+        if not self.rich:
+            return nullcontext()
+        from prompt_toolkit.patch_stdout import patch_stdout
+
+        return patch_stdout(raw=True)
+
+    # ---- a message --------------------------------------------------------------------------------------------------
+
+    def read(self, prompt: str = "› ") -> str:
+        """One message. EOFError: ^D on an empty line, or the end of a pipe; KeyboardInterrupt: ^C on an empty line."""
+        if not self.rich:
+            return self._read_line(prompt if self.tty else "")
+        if self._session is None:
+            self._session = self._make_session()
+        with self.patched():
+            return str(self._session.prompt(prompt, handle_sigint=False))
+
+    def _read_line(self, prompt: str) -> str:
+        if prompt:
+            sys.stdout.write(prompt)
+            sys.stdout.flush()
+        line = sys.stdin.readline(MAX_MESSAGE)
+        if not line:
+            raise EOFError
+        while line.endswith("\\\n"):  # a backslash joins lines
+            line = line[:-2] + "\n" + sys.stdin.readline(MAX_MESSAGE)
+        return line.rstrip("\n")
+
+    def _make_session(self) -> Any:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.filters import Condition
+        from prompt_toolkit.history import FileHistory
+        from prompt_toolkit.key_binding import KeyBindings
+        from prompt_toolkit.output import ColorDepth
+        from prompt_toolkit.styles import Style
+
+        keys = KeyBindings()
+
+        @keys.add("enter")
+        def _enter(event: Any) -> None:
+            buffer = event.current_buffer
+            if buffer.document.current_line_before_cursor.endswith("\\") and buffer.document.is_cursor_at_the_end:
+                buffer.delete_before_cursor()
+                buffer.insert_text("\n")
+            else:
+                buffer.validate_and_handle()
+
+        @keys.add("escape", "enter")
+        def _newline(event: Any) -> None:
+            event.current_buffer.insert_text("\n")
+
+        @keys.add("c-c")
+        def _clear(event: Any) -> None:
+            if event.current_buffer.text:
+                event.current_buffer.reset()
+            else:
+                event.app.exit(exception=KeyboardInterrupt)
+
+        def completing() -> bool:
+            text = session.default_buffer.document.text_before_cursor
+            return text.startswith("/") or text.rsplit(" ", 1)[-1].startswith("@")
+
+        session: Any = PromptSession(
+            history=FileHistory(str(self._history)), multiline=True, key_bindings=keys,
+            completer=self._completer(), complete_while_typing=Condition(completing),
+            bottom_toolbar=lambda: " " + self._status(), prompt_continuation="  ", enable_open_in_editor=True,
+            reserve_space_for_menu=4, style=Style.from_dict({"bottom-toolbar": "noreverse fg:ansibrightblack"}),
+            color_depth=None if self._colour else ColorDepth.DEPTH_1_BIT,
+        )
+        return session
+
+    def _completer(self) -> Any:
+        from prompt_toolkit.completion import Completer, Completion, PathCompleter
+        from prompt_toolkit.document import Document
+
+        commands, folder = self._commands, self._folder
+        paths = PathCompleter(get_paths=lambda: [str(folder())], expanduser=True)
+
+        class Words(Completer):
+            def get_completions(self, document: Any, event: Any) -> Iterator[Any]:
+                text = document.text_before_cursor
+                if text.startswith("/"):
+                    first, blank, rest = text.partition(" ")
+                    if not blank:
+                        options, start = sorted(commands), first
+                    else:
+                        options, start = commands.get(first, []), rest
+                    for option in options:
+                        if option.startswith(start):
+                            yield Completion(option, start_position=-len(start))
+                    return
+                word = text.rsplit(" ", 1)[-1].rsplit("\n", 1)[-1]
+                name = word[1:] if word[:1] in "@!" else word
+                if word.startswith("@") or event.completion_requested:
+                    yield from paths.get_completions(Document(name, len(name)), event)
+
+        return Words()
+
+    # ---- questions ----------------------------------------------------------------------------------------------------
+
+    def key(self, question: str, keys: Mapping[str, str], cancel: str) -> str:
+        """One of ``keys``' values by a single key; ^C, ^D and a closed terminal give ``cancel``."""
+        if not self.rich:
+            while True:
+                try:
+                    said = self._read_line(question + " ").strip().lower()
+                except (EOFError, KeyboardInterrupt):
+                    return cancel
+                if said[:1] in keys:
+                    return keys[said[:1]]
+        from prompt_toolkit.application import Application
+        from prompt_toolkit.key_binding import KeyBindings
+        from prompt_toolkit.layout import Layout, Window
+        from prompt_toolkit.layout.controls import FormattedTextControl
+
+        bindings = KeyBindings()
+
+        def bind(key: str, name: str) -> None:
+            bindings.add(key)(lambda event: event.app.exit(result=name))
+
+        for key, name in keys.items():
+            bind(key, name)
+        bind("c-c", cancel)
+        bind("c-d", cancel)
+        window = Window(FormattedTextControl(question, show_cursor=False), dont_extend_height=True, wrap_lines=True)
+        app: Application[str] = Application(Layout(window), key_bindings=bindings)
+        try:
+            return app.run(handle_sigint=False)
+        except (EOFError, KeyboardInterrupt):
+            return cancel
+
+    def line(self, question: str, default: str = "") -> str | None:
+        """A line, beginning with ``default``; None when the user gave up."""
+        if not self.rich:
+            if default:
+                print(f"(now: {visible(default)}; an empty line keeps it)")
+            try:
+                return self._read_line(question) or default
+            except (EOFError, KeyboardInterrupt):
+                return None
+        from prompt_toolkit import prompt
+        from prompt_toolkit.key_binding import KeyBindings
+
+        keys = KeyBindings()
+        keys.add("escape", "enter")(lambda event: event.current_buffer.insert_text("\n"))
+        keys.add("enter")(lambda event: event.current_buffer.validate_and_handle())
+        try:
+            return str(prompt(question, default=default, multiline=True, key_bindings=keys, handle_sigint=False))
+        except (EOFError, KeyboardInterrupt):
+            return None

@@ -1,0 +1,143 @@
+"""``nimllm doctor``: what is in force on this machine, and why."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from nimllm import __version__, errors, places
+from nimllm.agent import equipment
+from nimllm.agent.face import STYLES, coloured
+from nimllm.errors import NimError
+
+State = Literal["good", "warn", "bad"]
+RANK: dict[str, int] = {"good": 0, "warn": 1, "bad": 2}
+
+
+@dataclass
+class Finding:
+    """One line of the report; ``code``: the exit code a ``bad`` one stands for."""
+
+    name: str
+    state: State
+    said: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    code: int = errors.OK
+
+
+def main(args: Namespace) -> int:
+    """Examines everything, prints it (``--json``: one object), exits with the first bad finding's code."""
+    findings: list[Finding] = []
+    for examine in (_system, _shell, _sandbox, _state, _engine, _model, _memory, _kernels):
+        findings += _safely(examine, args)
+    code = next((finding.code for finding in findings if finding.state == "bad"), errors.OK)
+    if args.json:
+        rows = [{"name": finding.name, "state": finding.state, "said": finding.said, **finding.facts}
+                for finding in findings]
+        print(json.dumps({"version": __version__, "exit_code": code, "findings": rows}, default=str))
+        return code
+    colour = coloured(sys.stdout)
+    for finding in findings:
+        word = {"good": "ok", "warn": "note", "bad": "BAD"}[finding.state]
+        mark = f"\x1b[{STYLES[finding.state]}m{word:<5}\x1b[0m" if colour else f"{word:<5}"
+        print(f"{mark}{finding.name:<10} {finding.said}")
+    return code
+
+
+def _safely(examine: Callable[[Namespace], list[Finding]], args: Namespace) -> list[Finding]:
+    try:
+        return examine(args)
+    except NimError as error:
+        return [Finding(examine.__name__.strip("_"), "bad", error.message(), code=error.code)]
+    except ImportError as error:
+        return [Finding(examine.__name__.strip("_"), "bad", f"{error}; install nimllm again", code=errors.CONFIG)]
+
+
+def _system(args: Namespace) -> list[Finding]:
+    said = f"nimllm {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    return [Finding("system", "good", f"{said}, {len(os.sched_getaffinity(0))} CPUs")]
+
+
+def _shell(args: Namespace) -> list[Finding]:
+    path = shutil.which("bash")
+    if path is None:
+        return [Finding("bash", "bad", "not found: install bash", code=errors.SHELL)]
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    return [Finding("bash", "good", f"{path}, {done.stdout.splitlines()[0] if done.stdout else 'version unknown'}")]
+
+
+def _sandbox(args: Namespace) -> list[Finding]:
+    """Probed in a folder of its own, as every session does before it trusts the sandbox."""
+    import tempfile
+
+    from nimllm.tools import sandbox
+
+    with tempfile.TemporaryDirectory(prefix="nimllm-doctor-") as folder:
+        box = sandbox.probe(Path(folder))
+    state: State = "good" if box.level != "none" else "warn"
+    hint = "" if box.level != "none" else "; --mode auto refuses to run without a sandbox"
+    return [Finding("sandbox", state, f"{box.level}: {box.reason}{hint}", {"level": box.level})]
+
+
+def _state(args: Namespace) -> list[Finding]:
+    folder = places.state_folder()
+    free = shutil.disk_usage(folder).free
+    mode = folder.stat().st_mode & 0o777
+    found = [Finding("state", "good" if free > 200e6 else "warn", f"{folder}, {free / 1e9:.1f} GB free",
+                     {"folder": str(folder), "free_bytes": free})]
+    if mode & 0o077:
+        found.append(Finding("state", "warn", f"{folder} can be entered by others (mode {mode:03o}); chmod 700 it"))
+    return found
+
+
+def _engine(args: Namespace) -> list[Finding]:
+    from nimllm.kernels import engine
+
+    why = engine.available()
+    if why is not None:
+        return [Finding("engine", "warn", f"not available ({why}); torch is used, and starts slowly")]
+    isa = engine.isa() if hasattr(engine, "isa") else "?"
+    return [Finding("engine", "good", f"C++ engine, {isa}", {"isa": isa})]
+
+
+def _model(args: Namespace) -> list[Finding]:
+    from nimllm.llm.checkpoint import check_tensors, fingerprint, read_tensors
+    from nimllm.llm.config import read_config
+    from nimllm.llm.tokenizer import Tokenizer
+
+    run = equipment.model_folder(args.model)
+    config = read_config(run)
+    tensors = read_tensors(run / "model.safetensors")
+    check_tensors(config, tensors, run / "model.safetensors")
+    tokenizer = Tokenizer.load(run)
+    if tokenizer.vocab_size > config.vocab_size:
+        raise NimError(f"the tokenizer in {run} has more tokens than the model", f"{tokenizer.vocab_size} and "
+                       f"{config.vocab_size}", "restore the folder")
+    mark = fingerprint(tensors)
+    return [Finding("model", "good", f"{run}, {config.parameters() / 1e6:.1f}M parameters, context {config.context}, "
+                    f"fingerprint {mark[:16]}", {"run": str(run), "fingerprint": mark})]
+
+
+def _memory(args: Namespace) -> list[Finding]:
+    store = equipment.open_store(equipment.model_folder(args.model))
+    store.verify()
+    accepted = sum(record.state == "accepted" for record in store.records())
+    return [Finding("memory", "good", f"{accepted} memories in the weights, verified", {"accepted": accepted})]
+
+
+def _kernels(args: Namespace) -> list[Finding]:
+    """Which implementation each op uses on this machine's CPU."""
+    from nimllm.kernels import ops
+
+    rows = ops.table()
+    used = [f"{row['op']}={row['implementation']}" for row in rows if row["state"] == "used"]
+    return [Finding("kernels", "good", ", ".join(used), {"table": rows})]

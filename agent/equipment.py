@@ -1,0 +1,102 @@
+"""What a session works with: the model with its memories, the folder, the sandbox and the shell."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nimllm import places
+from nimllm.errors import SANDBOX, NimError, UsageError
+
+if TYPE_CHECKING:
+    from nimllm.llm.generate import Generator
+    from nimllm.tools.sandbox import Sandbox
+
+MODES = ("read-only", "ask", "auto", "full")
+
+
+@dataclass
+class Model:
+    """A loaded model. ``base``: fingerprint that names its memory store, empty when memory is off."""
+
+    run: Path
+    name: str
+    generator: Generator
+    base: str = ""
+    memories: int = 0
+
+
+def model_folder(given: str | None) -> Path:
+    """The run folder asked for, or the shipped one; NimError 3 when there is none."""
+    if given is None:
+        return places.shipped_model()
+    run = Path(given).expanduser()
+    if not run.is_dir():
+        why = "it is a file" if run.exists() else "there is no such folder"
+        raise NimError(f"no model at {run}", why, "give a run folder made by nimllm --train")
+    return run.resolve()
+
+
+def load_model(args: Namespace, memory: bool) -> Model:
+    """The model with every accepted memory in its weights (``memory`` False: the base). Imports no torch."""
+    from nimllm.llm.generate import Generator
+
+    run = model_folder(args.model)
+    weights: Path | None = None
+    base, memories = "", 0
+    if memory:
+        store = open_store(run)
+        weights = store.weights()
+        base, memories = store.base, sum(record.state == "accepted" for record in store.records())
+    generator = Generator.load(run, weights=weights, dtype=args.dtype or "fp32", threads=args.threads)
+    name = "shipped" if run == places.shipped_model() else run.name
+    return Model(run, name, generator, base, memories)
+
+
+def open_store(run: Path):  # type: ignore[no-untyped-def]
+    """The model's memory, for reading: whoever writes is the worker."""
+    from nimllm.alignment.memory.store import MemoryStore
+
+    return MemoryStore(run, writable=False)
+
+
+def mode_of(args: Namespace, interactive: bool) -> str:
+    """The policy's mode: what was asked for, else ``ask`` where somebody can answer and ``read-only`` elsewhere."""
+    if args.yes and args.mode not in (None, "auto"):
+        raise UsageError("--yes means --mode auto", f"--mode {args.mode} was given too", "give one of them")
+    return "auto" if args.yes else args.mode or ("ask" if interactive else "read-only")
+
+
+def workspace_of(args: Namespace) -> Path:
+    """The folder to work in; UsageError when it is not one."""
+    try:
+        folder = Path(args.cd).expanduser().resolve() if args.cd else Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the current folder no longer exists", "", "go to another, or give one with --cd") from None
+    if not folder.is_dir():
+        raise UsageError(f"cannot work in {folder}", "it is not a folder", "give an existing folder to --cd")
+    return folder
+
+
+def open_sandbox(args: Namespace, workspace: Path, mode: str) -> Sandbox:
+    """The sandbox in force for ``workspace``. NimError 5 when the one asked for cannot be enforced, and when mode
+    auto, which asks nobody, would run without one."""
+    from nimllm.tools import sandbox
+
+    added = [Path(name).expanduser().resolve() for name in args.add_dir or ()]
+    for folder in added:
+        if not folder.is_dir():
+            raise UsageError(f"--add-dir {folder} is not a folder", "", "give an existing folder")
+    box = sandbox.probe(workspace, add_dirs=added, network=args.network == "on", want=args.sandbox)
+    if mode == "auto" and box.level == "none":
+        raise NimError("mode auto runs commands without asking, and there is no sandbox", box.reason,
+                       "install bubblewrap, use --mode ask, or accept the risk with --mode full", SANDBOX)
+    return box
+
+
+def interactive() -> bool:
+    """Somebody sits at a terminal who can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()

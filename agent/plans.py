@@ -1,0 +1,108 @@
+"""Plan only: the command the agent would run first for a request; nothing is executed, nothing is learnt."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from nimllm.agent import equipment
+from nimllm.agent.loop import Agent
+from nimllm.errors import GAVE_UP, OK, USAGE, NimError, UsageError
+
+
+class Folder:
+    """Stands where the loop expects a shell, and can only say where it is."""
+
+    def __init__(self, cwd: Path) -> None:
+        self.cwd = cwd
+
+
+def main(args: Namespace) -> int:
+    """``--plan-only``: with ``-p`` one request; with ``--requests`` rows of a JSONL file, to ``--output`` or standard
+    output. Exit 9 when the model wrote no usable command for the one request of ``-p``."""
+    if args.requests is None and args.prompt is None:
+        raise UsageError("--plan-only needs a request", "", "give -p TEXT, or --requests FILE")
+    if args.requests is not None and args.prompt is not None:
+        raise UsageError("--plan-only takes either -p or --requests", "", "give one of them")
+    if args.output is not None and args.requests is None:
+        raise UsageError("--output goes with --requests", "", "redirect standard output instead")
+    workspace = equipment.workspace_of(args)
+    if args.requests is None:
+        from nimllm.agent.command import read_prompt
+
+        request = read_prompt(args.prompt)
+        model = equipment.load_model(args, args.memory != "off")
+        plan, command = _planner(model.generator, workspace, args.seed).first_command(request)
+        if args.json:
+            print(json.dumps({"query": request, "plan": plan, "command": command}))
+        elif command:
+            print(command)
+        if not command:
+            print("nimllm: the model wrote no usable command", file=sys.stderr)
+        return OK if command else GAVE_UP
+    rows = list(_rows(Path(args.requests)))  # all of them are read before the first is answered
+    model = equipment.load_model(args, args.memory != "off")
+    planner = _planner(model.generator, workspace, args.seed)
+    if args.output is None:
+        _answer(rows, planner, sys.stdout)
+        return OK
+    target = Path(args.output)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as out:
+            _answer(rows, planner, out)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise NimError(f"cannot write {target}", error.strerror or str(error), "give another --output", USAGE) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return OK
+
+
+def _planner(generator: Any, workspace: Path, seed: int) -> Agent:
+    return Agent(generator, Folder(workspace), "read-only", seed=seed)  # type: ignore[arg-type]
+
+
+def _rows(path: Path) -> Iterator[str]:
+    """The queries; NimError 2 naming the line for whatever is not ``{"query": text}`` (other keys are allowed)."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise NimError(f"cannot read {path}", error.strerror or str(error), "give a JSONL file", USAGE) from None
+    except UnicodeDecodeError as error:
+        raise NimError(f"{path} is not UTF-8 text", f"byte {error.start}", "save it as UTF-8", USAGE) from None
+    count = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise NimError(f"{path}, line {number} is not JSON", str(error), 'write one {"query": …} per line', USAGE
+                           ) from None
+        if not isinstance(row, dict) or not isinstance(row.get("query"), str):
+            raise NimError(f"{path}, line {number} has no query", "", 'write one {"query": …} per line', USAGE)
+        count += 1
+        yield row["query"]
+    if not count:
+        raise NimError(f"{path} holds no request", "", 'write one {"query": …} per line', USAGE)
+
+
+def _answer(rows: list[str], planner: Agent, out: IO[str]) -> None:
+    """One row per query, in order; a query that cannot be answered gets an empty command."""
+    from nimllm.agent.progress import Progress
+
+    with Progress(len(rows), "planning") as progress:
+        for query in rows:
+            try:
+                command = planner.first_command(query)[1]
+            except NimError:  # too long, or empty: the row must still be there
+                command = ""
+            out.write(json.dumps({"query": query, "command": command}, ensure_ascii=False) + "\n")
+            out.flush()
+            progress.step()

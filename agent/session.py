@@ -1,0 +1,268 @@
+"""The interactive session: a message, a plan, commands with somebody to ask, and a memory that works in the background.
+
+Append-only text on the normal screen; the prompt is never blocked by the memory.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import threading
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from nimllm import errors, places
+from nimllm.agent import equipment, records
+from nimllm.agent.console import Console
+from nimllm.agent.display import one_line, visible
+from nimllm.agent.face import Face
+from nimllm.agent.log import TaskLog
+from nimllm.agent.loop import Agent
+from nimllm.agent.results import Decision, Step, TaskResult
+from nimllm.errors import NimError, UsageError
+
+if TYPE_CHECKING:
+    from nimllm.tools.policy import Verdict
+
+APPROVAL = {"y": "accept", "a": "always", "e": "edit", "n": "reject", "q": "abort"}
+ASK = "  [y]es  [a]lways  [e]dit  [n]o  [q]uit the task"
+FILE_WORD = re.compile(r"(?<!\S)@(\S+)")
+
+
+def main(args: Namespace) -> int:
+    """``nimllm --agent`` without a task. UsageError when nobody sits at a terminal."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError("an interactive session needs a terminal, and standard input is none", "",
+                         "give the task with -p TEXT (or -p - to read it from standard input)")
+    return Session(args).run()
+
+
+class SessionFace(Face):
+    """The terminal's face: also asks for approval."""
+
+    def __init__(self, console: Console, plain: bool) -> None:
+        super().__init__(sys.stdout, sys.stdout, live=console.rich, plain=plain)
+        self.console = console
+
+    def approve(self, command: str, verdict: Verdict) -> Decision:
+        self.fresh(self.out)
+        self.write(self.out, "? " + visible(command).replace("\n", "\n  ") + "\n", "command")
+        self.say(f"  {verdict.reason}", "dim")
+        while True:
+            said = self.console.key(ASK, APPROVAL, "abort")
+            if said == "edit":
+                edited = self.console.line("edit › ", command)
+                if edited is None or not edited.strip():
+                    continue  # changed their mind
+                return Decision("edit", edited.strip())
+            if said == "reject":
+                reason = self.console.line("why not? (Enter: just another) › ")
+                return Decision("reject", reason=(reason or "").strip())
+            return Decision("accept" if said == "accept" else "always" if said == "always" else "abort")
+
+
+class Session:
+    """One terminal, one shell, one model."""
+
+    def __init__(self, args: Namespace) -> None:
+        from nimllm.agent import slash
+
+        self.args = args
+        self.mode = equipment.mode_of(args, interactive=True)
+        self.workspace = equipment.workspace_of(args)
+        state = places.state_folder()
+        self.box = equipment.open_sandbox(args, self.workspace, self.mode)
+        self.model = equipment.load_model(args, args.memory != "off")
+        self.console = Console(state / "history", slash.WORDS, self.status, lambda: Path(self.agent.shell.cwd),
+                               args.plain)
+        self.face = SessionFace(self.console, args.plain)
+        self.log = self._make_log()
+        self.agent = self._make_agent()
+        self.last: tuple[TaskResult, records.TaskRecord] | None = None
+        self.done: list[Step] = []  # steps with snapshots, newest last, for /undo
+        self._reload = threading.Event()  # a memory was accepted: the weights on disk are newer
+        self._sticky = 0  # ^C on an empty line, in a row
+
+    def _make_log(self) -> TaskLog:
+        return TaskLog(self.model.run, self.args.memory, self.args.memory_method, self._remembered,
+                       model=self.model.name, base=self.model.base, mode=self.mode, sandbox=self.box.level,
+                       workspace=str(self.workspace))
+
+    def _make_agent(self) -> Agent:
+        from nimllm.tools.shell import Shell
+        from nimllm.tools.snapshots import Snapshots
+
+        shell = Shell(self.workspace, self.box)
+        snapshots = Snapshots(places.state_folder("snapshots"), self.workspace)
+        return Agent(self.model.generator, shell, self.mode, max_steps=self.args.max_steps,
+                     step_timeout=self.args.timeout, task_timeout=self.args.task_timeout, snapshots=snapshots,
+                     seed=self.args.seed)
+
+    # ---- the outer loop ---------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Reads messages until /quit, ^D, or ^C twice on an empty line (exit 130)."""
+        from nimllm.agent import slash
+
+        self.face.say(f"nimllm: {self.model.name}, mode {self.mode}, {self.box.reason}", "dim")
+        self.face.say("say what to do; /help for commands; ^D to quit", "dim")
+        code = errors.OK
+        old = signal.signal(signal.SIGTERM, self._terminated)
+        hangup = signal.signal(signal.SIGHUP, self._terminated)
+        try:
+            while True:
+                try:
+                    message = self._read().strip()
+                    if not message:
+                        continue
+                    if message.startswith("/"):
+                        if slash.obey(self, message) == "quit":
+                            break
+                    elif message.startswith("!"):
+                        self.user_command(message[1:].strip())
+                    else:
+                        self.task(message)
+                except EOFError:
+                    break
+                except NimError as error:
+                    self.face.say(f"nimllm: {error.message()}", "bad")
+                    if error.code == errors.SHELL:
+                        return error.code
+        except KeyboardInterrupt:
+            code = errors.INTERRUPTED
+        except SystemExit as exit:
+            code = int(exit.code or 0)
+        finally:
+            signal.signal(signal.SIGTERM, old)
+            signal.signal(signal.SIGHUP, hangup)
+            self.agent.shell.close()
+        if code != errors.TERMINATED:
+            self._wait_for_memory()
+        return code
+
+    def _read(self) -> str:
+        """One message; ^C on an empty line counts, two in a row raise KeyboardInterrupt."""
+        while True:
+            try:
+                message = self.console.read()
+            except KeyboardInterrupt:
+                self._sticky += 1
+                if self._sticky >= 2:
+                    raise
+                self.face.say("^C again quits", "dim")
+                continue
+            self._sticky = 0
+            return message
+
+    def _terminated(self, number: int, frame: FrameType | None) -> None:
+        self.agent.stop()
+        raise SystemExit(errors.TERMINATED)
+
+    def status(self) -> str:
+        """The bar at the bottom."""
+        speed = f"{self.agent.tokens_per_second:.0f} tok/s" if self.agent.tokens_per_second else "- tok/s"
+        cwd = str(self.agent.shell.cwd)
+        home = os.path.expanduser("~")
+        cwd = "~" + cwd[len(home):] if cwd == home or cwd.startswith(home + "/") else cwd
+        memory = "off" if self.args.memory == "off" else f"{self.model.memories}"
+        busy = f" (+{self.log.pending})" if self.log.pending else ""
+        return " · ".join((self.model.name, self.mode, f"sandbox {self.box.level}", f"memory {memory}{busy}", speed,
+                           visible(cwd)))
+
+    # ---- messages -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """^C goes to the running command, then to the turn."""
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            what = self.agent.interrupt()
+            self.face.say("^C: stopping the command" if what == "command" else "^C: stopping", "warn")
+
+        old = signal.signal(signal.SIGINT, handle)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, old)
+
+    def task(self, message: str) -> None:
+        """One task: the loop, the log, the memory."""
+        self.refresh()
+        cwd = Path(self.agent.shell.cwd)
+        request = FILE_WORD.sub(lambda found: found[1] if (cwd / found[1]).exists() else found[0], message)
+        with self._interruptible():
+            result = self.agent.task(request, self.face)
+        if result.limit:
+            self.face.say(result.limit, "warn")
+            if result.ended == "blocked" and self.mode == "read-only":
+                self.face.say("/mode ask lets you decide", "dim")
+        self.done += [step for step in result.steps if step.snapshot]
+        record = self.log.add(result)
+        self.last = (result, record)
+        if self.log.pending and self.args.memory != "off":
+            self.face.say("remembering in the background", "dim")
+
+    def user_command(self, command: str) -> None:
+        """``!command`` in the agent's shell: recorded as the user's, never learnt as the model's."""
+        from nimllm.tools.redact import redact
+
+        if not command:
+            self.face.say("!COMMAND runs a command of yours in the agent's shell", "dim")
+            return
+        step = Step(command, by="user")
+        with self._interruptible():
+            self.agent.run(step, self.face)
+        if step.snapshot:
+            self.done.append(step)
+        result = TaskResult("", "", steps=[step], ended="answered", seconds=step.seconds)
+        record = records.task_record(result, redact, kind="user", **self.log.about)
+        records.write(record)
+
+    # ---- the memory ---------------------------------------------------------------------------------------------------
+
+    def _remembered(self, record: records.TaskRecord) -> None:
+        """From the memory's thread: says what was remembered; the weights are read again before the next task."""
+        if record.memory.state == "accepted":
+            self.model.memories += 1
+            self._reload.set()
+        style = {"accepted": "good", "failed": "bad", "rejected": "warn"}.get(record.memory.state, "dim")
+        self.face.say(records.tell_memory(record.memory), style)
+
+    def refresh(self) -> None:
+        """Takes over weights that a memory update, or a revert, has changed."""
+        if self._reload.is_set():
+            self._reload.clear()
+            self.model.generator.reload(equipment.open_store(self.model.run).weights())
+
+    def stale(self) -> None:
+        """The weights on disk have changed."""
+        self._reload.set()
+
+    def _wait_for_memory(self) -> None:
+        """Quitting waits for the updates; ^C leaves them to the worker, which finishes the one it has begun."""
+        if not self.log.pending:
+            return
+        count = self.log.pending
+        self.face.say(f"waiting for {count} memory update{'s' if count > 1 else ''} (^C leaves without)", "dim")
+        try:
+            self.log.wait()
+        except KeyboardInterrupt:
+            self.face.say("left: an update that has begun ends by itself, the rest is not learnt", "warn")
+
+    def close_over(self, model: equipment.Model) -> None:
+        """Another model takes over; the shell and its folder stay."""
+        self.model = model
+        self.log = self._make_log()
+        self.agent.generator = model.generator
+        fresh = Agent(model.generator, self.agent.shell, self.mode, max_steps=self.args.max_steps,
+                      step_timeout=self.args.timeout, task_timeout=self.args.task_timeout,
+                      snapshots=self.agent.snapshots, seed=self.args.seed)
+        fresh.always = self.agent.always
+        self.agent = fresh
+        self.face.say(f"model {one_line(model.name)}", "dim")

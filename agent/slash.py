@@ -1,0 +1,220 @@
+"""The session's /commands. An unknown one is an error: it never reaches the model."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from copy import copy
+from typing import TYPE_CHECKING, Literal
+
+from nimllm.agent import equipment, records
+from nimllm.agent.display import one_line, visible
+from nimllm.agent.equipment import MODES
+
+if TYPE_CHECKING:
+    from nimllm.agent.session import Session
+
+Said = Literal["quit"] | None
+WORDS: dict[str, tuple[str, ...]] = {
+    "/help": (), "/memory": ("show ", "revert ", "approve ", "reject "), "/undo": (), "/model": (), "/mode": MODES,
+    "/status": (), "/good": (), "/bad": (), "/log": (), "/quit": (), "/exit": (),
+}
+HELP = """\
+say what to do, in words; the agent plans, proposes commands, and asks where it must
+  !COMMAND               run a command of yours in the agent's shell
+  /good  /bad            the last task was right (it is remembered) or wrong
+  /memory                what is in the weights; show ID, revert ID, approve ID, reject ID
+  /undo                  take back what the last command changed in the files (asks first)
+  /log                   the last task in full
+  /mode [MODE]           read-only, ask, auto, full
+  /model [DIR]           which model; another run folder
+  /status                model, mode, sandbox, folder
+  /quit                  also ^D
+keys: Alt-Enter new line · ↑ ^R history · ^X ^E editor · Tab completes · @file names a file
+      ^C stops the command, then the task, then (twice) the session"""
+
+
+def obey(session: Session, message: str) -> Said:
+    """Carries out one /command; "quit" ends the session."""
+    name, _, rest = message.partition(" ")
+    try:
+        words = shlex.split(rest)
+    except ValueError:
+        words = rest.split()
+    command = _COMMANDS.get(name)
+    if command is None:
+        near = [known for known in WORDS if known.startswith(name)]
+        hint = f"did you mean {near[0]}?" if near else "/help lists the commands"
+        session.face.say(f"no command {visible(name)}; {hint}", "warn")
+        return None
+    return command(session, words)
+
+
+def _help(session: Session, words: list[str]) -> Said:
+    session.face.say(HELP)
+    return None
+
+
+def _quit(session: Session, words: list[str]) -> Said:
+    return "quit"
+
+
+def _mode(session: Session, words: list[str]) -> Said:
+    if not words:
+        session.face.say(f"mode {session.mode}; the modes are {', '.join(MODES)}")
+        return None
+    if words[0] not in MODES:
+        session.face.say(f"no mode {visible(words[0])}; the modes are {', '.join(MODES)}", "warn")
+        return None
+    if words[0] == "auto" and session.box.level == "none":
+        session.face.say(f"mode auto needs a sandbox; {session.box.reason}", "warn")
+        return None
+    session.mode = session.agent.mode = session.log.about["mode"] = words[0]
+    session.face.say(f"mode {session.mode}")
+    return None
+
+
+def _model(session: Session, words: list[str]) -> Said:
+    if not words:
+        session.face.say(f"model {session.model.name}   {session.model.run}")
+        return None
+    if session.log.pending:
+        session.face.say("a memory update of this model still runs; try again when it is done", "warn")
+        return None
+    args = copy(session.args)
+    args.model = words[0]
+    session.close_over(equipment.load_model(args, args.memory != "off"))
+    session.args = args
+    return None
+
+
+def _status(session: Session, words: list[str]) -> Said:
+    about = [("model", f"{session.model.name}   {session.model.run}"), ("mode", session.mode),
+             ("sandbox", f"{session.box.level}: {session.box.reason}"),
+             ("memory", f"{session.args.memory}, {session.model.memories} in the weights, {session.log.pending} to come"),
+             ("folder", str(session.agent.shell.cwd)), ("workspace", str(session.workspace)),
+             ("speed", f"{session.agent.tokens_per_second:.0f} tokens/s in the last task"),
+             ("allowed", ", ".join(session.agent.always) or "nothing beyond the mode")]
+    for name, value in about:
+        session.face.say(f"{name:<10} {visible(value)}")
+    return None
+
+
+def _log(session: Session, words: list[str]) -> Said:
+    if session.last is None:
+        session.face.say("no task yet")
+        return None
+    for line in records.tell(session.last[1]):
+        session.face.say(visible(line))
+    return None
+
+
+def _undo(session: Session, words: list[str]) -> Said:
+    """Takes back the newest command that changed something; shows what would happen before it does."""
+    snapshots = session.agent.snapshots
+    while session.done and snapshots is not None:
+        step = session.done[-1]
+        assert step.snapshot is not None
+        changes = undo_preview(session, step)
+        if not changes:
+            session.done.pop()
+            continue
+        session.face.say(f"undo of: {visible(one_line(step.command))}")
+        for change in changes[:20]:
+            session.face.say(f"  {visible(str(change))}")
+        if len(changes) > 20:
+            session.face.say(f"  and {len(changes) - 20} more")
+        if session.console.key("  [y]es  [n]o", {"y": "yes", "n": "no"}, "no") == "yes":
+            snapshots.restore(step.snapshot)
+            session.done.pop()
+            session.face.say("undone", "good")
+        return None
+    session.face.say("nothing to undo")
+    return None
+
+
+def undo_preview(session: Session, step: object) -> list[object]:
+    """What restoring the snapshot before ``step`` would change."""
+    assert session.agent.snapshots is not None
+    return list(session.agent.snapshots.restore(step.snapshot, dry_run=True))  # type: ignore[attr-defined]
+
+
+def _memory(session: Session, words: list[str]) -> Said:
+    if session.args.memory == "off":
+        session.face.say("memory is off in this session (--memory off)")
+        return None
+    store = equipment.open_store(session.model.run)
+    if not words:
+        found = store.records()
+        for record in found[-20:]:
+            session.face.say(visible(told(record)))
+        session.face.say(f"{len(found)} in all" if found else "nothing has been remembered yet", "dim")
+        return None
+    action, id = words[0], words[1] if len(words) > 1 else ""
+    if action not in ("show", "revert", "approve", "reject") or not id:
+        session.face.say("/memory, or /memory show|revert|approve|reject ID", "warn")
+        return None
+    if action == "show":
+        session.face.say(visible(_shown(store.get(id))))
+        return None
+    if session.log.pending:
+        session.face.say("an update is running; try again when it is done", "warn")
+        return None
+    from nimllm.alignment.memory.store import MemoryStore
+
+    writer = MemoryStore(session.model.run)
+    getattr(writer, action)(id)
+    session.model.memories = sum(record.state == "accepted" for record in writer.records())
+    session.stale()
+    words_for = {"revert": "reverted; the weights are as if it had never been", "approve": "accepted",
+                 "reject": "rejected"}
+    session.face.say(f"{id} {words_for[action]}", "good")
+    return None
+
+
+def _good(session: Session, words: list[str]) -> Said:
+    if session.last is None:
+        session.face.say("no task yet")
+        return None
+    result, record = session.last
+    if record.memory.state == "accepted":
+        session.face.say(f"it is already remembered as {record.memory.id}")
+    elif record.memory.state == "queued":
+        session.face.say("its update is still running; try again when it is done", "warn")
+    elif record.memory.state == "pending" and record.memory.id:
+        _memory(session, ["approve", record.memory.id])
+        record.memory.state, record.outcome, record.by = "accepted", "success", "user"
+        record.detail = "the user said so"
+        records.write(record)
+    else:
+        session.log.said(result, record, "success")
+        session.face.say("noted" + (", remembering it" if session.log.pending else ""))
+    return None
+
+
+def _bad(session: Session, words: list[str]) -> Said:
+    if session.last is None:
+        session.face.say("no task yet")
+        return None
+    result, record = session.last
+    if record.memory.id and record.memory.state in ("accepted", "pending"):
+        _memory(session, ["revert" if record.memory.state == "accepted" else "reject", record.memory.id])
+        record.memory.state = "rejected"
+    session.log.said(result, record, "failure", " ".join(words))
+    session.face.say("noted as wrong")
+    return None
+
+
+def told(record: object) -> str:
+    return str(record)
+
+
+def _shown(record: object) -> str:
+    return str(record)
+
+
+_COMMANDS: dict[str, Callable[[Session, list[str]], Said]] = {
+    "/help": _help, "/memory": _memory, "/undo": _undo, "/model": _model, "/mode": _mode, "/status": _status,
+    "/good": _good, "/bad": _bad, "/log": _log, "/quit": _quit, "/exit": _quit,
+}
+assert set(_COMMANDS) == set(WORDS)
