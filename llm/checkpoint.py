@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -22,7 +22,7 @@ from nimllm.errors import NimError
 from nimllm.llm.config import ModelConfig
 
 _HEADER_LIMIT = 100_000_000  # bytes; safetensors' own limit for its JSON header
-_READABLE = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
+_READABLE: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
 _RESTORE = "copy the file again from where it came, or train again"
 
 

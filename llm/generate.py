@@ -6,7 +6,6 @@ torch is imported only when its backend is asked for, or when the engine cannot 
 from __future__ import annotations
 
 import codecs
-import os
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -202,7 +201,8 @@ class Generator:
     @staticmethod
     def load(run: Path, weights: Path | None = None, backend: Literal["auto", "engine", "torch"] = "auto",
              dtype: Literal["fp32", "bf16"] = "fp32", threads: int | None = None) -> Generator:
-        """The model of a run folder, with other weights of its shape when given. NimError: anything unusable in it."""
+        """The model of a run folder, with other weights of its shape when given. ``threads``: None leaves it to the
+        backend. NimError: anything unusable in the folder, or an engine that was asked for and cannot be used."""
         run = Path(run)
         config, tokenizer = read_config(run), Tokenizer.load(run)
         if tokenizer.vocab_size > config.vocab_size:
@@ -210,7 +210,6 @@ class Generator:
                            f"it has {tokenizer.vocab_size} ids, the model {config.vocab_size}",
                            "restore the files of one and the same run")
         name = _pick(backend)
-        count = threads or min(8, len(os.sched_getaffinity(0)))
 
         def reopen(path: Path) -> Backend:
             tensors = read_tensors(path)
@@ -218,8 +217,17 @@ class Generator:
             if name == "engine":
                 from nimllm.kernels.engine import Engine
 
-                return Engine(config.model_dump(), tensors, dtype=dtype, threads=count)
+                try:
+                    return Engine(config.model_dump(), tensors, dtype=dtype, threads=threads)
+                except MemoryError as error:
+                    raise NimError(f"there is not enough memory for {path}", str(error), "use a smaller model"
+                                   ) from None
             from nimllm.llm.model import GPT
+
+            if threads:
+                import torch
+
+                torch.set_num_threads(threads)
 
             return TorchBackend(GPT(config).load_numpy(tensors), dtype)
 

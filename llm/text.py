@@ -273,12 +273,13 @@ def _sound(text: str, where: str) -> str:
 def _turns(rows: object, where: str) -> tuple[Turn, ...]:
     """Turns from ``[{"role", "content" or "text"}]``; what a tool said is tainted."""
     turns: list[Turn] = []
-    for row in rows if isinstance(rows, list) else [None]:
-        role = row.get("role", row.get("from")) if isinstance(row, dict) else None
-        text = next((row[key] for key in ("content", "text", "value") if key in row), None) if role else None
+    for given in rows if isinstance(rows, list) else [None]:
+        row: dict[str, Any] = given if isinstance(given, dict) else {}
+        role = row.get("role", row.get("from"))
+        text = next((row[key] for key in ("content", "text", "value") if key in row), None)
         name = _NAMES.get(role, role) if isinstance(role, str) else None
         if name not in ROLES or not isinstance(text, str):
-            raise NimError(f"{where} is not a conversation", f"a turn is {str(row)[:80]}",
+            raise NimError(f"{where} is not a conversation", f"a turn is {str(given)[:80]}",
                            f"turns are {{role, content}} with a role of {', '.join(ROLES)}")
         turns.append(Turn(name, _sound(text, where), bool(row.get("tainted", name == "output"))))
     return tuple(turns)
