@@ -118,27 +118,33 @@ class TorchBackend:
 
 
 def candidates(logits: np.ndarray, sampling: Sampling) -> tuple[np.ndarray, np.ndarray]:
-    """(ids, their probabilities), most probable first, after temperature, top-k, top-p and min-p.
+    """(ids, their probabilities) after temperature, top-k, top-p and min-p; most probable first when one of the first
+    two is on, ties to the smaller id.
 
-    ``logits``: fp32 [vocab], -inf where forbidden; temperature above 0. Ties fall to the smaller id.
+    ``logits``: fp32 [vocab], -inf where forbidden; temperature above 0. Sorting 8192 of them takes 0.4 ms, as long as a
+    third of a small model's token, so only what top-k and top-p can still want is sorted.
     """
-    scaled = logits.astype(np.float64) / sampling.temperature
-    open_ids = np.flatnonzero(scaled > -np.inf)
-    if 0 < sampling.top_k < len(open_ids):  # a partition first: sorting a whole vocabulary costs ten times as much
-        bar = np.partition(scaled[open_ids], -sampling.top_k)[-sampling.top_k]
-        open_ids = open_ids[scaled[open_ids] >= bar]
-    order = open_ids[np.argsort(-scaled[open_ids], kind="stable")]
-    if sampling.top_k:
-        order = order[:sampling.top_k]
-    chances = np.exp(scaled[order] - scaled[order[0]])
+    ids = np.flatnonzero(logits > -np.inf)
+    scaled = logits[ids].astype(np.float64) / sampling.temperature
+    if 0 < sampling.top_k < len(ids):
+        keep = scaled >= np.partition(scaled, -sampling.top_k)[-sampling.top_k]
+        ids, scaled = ids[keep], scaled[keep]
+        order = np.argsort(-scaled, kind="stable")[:sampling.top_k]
+        ids, scaled = ids[order], scaled[order]
+    chances = np.exp(scaled - scaled.max())
     chances /= chances.sum()
     if sampling.top_p < 1:
-        keep = int(np.searchsorted(np.cumsum(chances), sampling.top_p - 1e-12)) + 1
-        order, chances = order[:keep], chances[:keep]
+        # all that are rarer than this hold less than 1 - top_p together
+        keep = chances >= (1 - sampling.top_p) / len(chances)
+        ids, chances = ids[keep], chances[keep]
+        order = np.argsort(-chances, kind="stable")
+        ids, chances = ids[order], chances[order]
+        count = int(np.searchsorted(np.cumsum(chances), sampling.top_p - 1e-12)) + 1
+        ids, chances = ids[:count], chances[:count]
     if sampling.min_p > 0:
-        keep = int(np.count_nonzero(chances >= sampling.min_p * chances[0]))
-        order, chances = order[:keep], chances[:keep]
-    return order, chances / chances.sum()
+        keep = chances >= sampling.min_p * chances.max()
+        ids, chances = ids[keep], chances[keep]
+    return ids, chances / chances.sum()
 
 
 def penalised(logits: np.ndarray, seen: Collection[int], penalty: float) -> np.ndarray:
