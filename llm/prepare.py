@@ -59,9 +59,9 @@ def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None 
     """Tokenizer (trained unless given) and shards of the documents, in the run folder.
 
     Validation gets ``val_fraction`` of the bytes, at least one context: whole documents drawn at random (seed 0), or
-    the tail of the text when there are too few documents for that. ``own_turns``: in conversations, only what the model
-    writes carries loss. NimError: unusable text, less of it than two and a half contexts, or a run folder with weights
-    that were trained on something else.
+    the tail of the text when there are too few documents for that. A folder that holds the run folder is read without
+    it. ``own_turns``: in conversations, only what the model writes carries loss. NimError: unusable text, less of it
+    than two and a half contexts, or a run folder with weights that were trained on something else.
     """
     run = Path(run)
     try:
@@ -72,7 +72,7 @@ def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None 
     sources = _sources(paths, run)
     settings = {"kind": tokenizer.kind if tokenizer else kind, "vocab_size": None if tokenizer else vocab_size,
                 "val_fraction": val_fraction, "context": context, "column": column, "own_turns": own_turns}
-    inputs = [_stamp(path) for path, _ in files(sources)]
+    inputs = [_stamp(path) for path, _ in files(sources, without=run)]
     done = _reuse(run, inputs, settings, tokenizer)
     if done is not None:
         report(f"the prepared data of {run} is reused")
@@ -86,7 +86,7 @@ def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None 
 
     skipped: Counter[str] = Counter()
     sizes = array("q")
-    for document in documents(sources, column, skipped):
+    for document in documents(sources, column, skipped, run):
         if document.first:
             sizes.append(0)
         sizes[-1] += _bytes_of(document)
@@ -95,14 +95,14 @@ def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None 
     report(f"{len(sizes)} documents, {total / 1e6:.1f} MB of text{left_out}")
     if tokenizer is None:
         report("training the tokenizer")
-        texts = (text for document in documents(sources, column) for text in _texts(document))
+        texts = (text for document in documents(sources, column, without=run) for text in _texts(document))
         tokenizer = train_char(texts) if kind == "char" else train_bpe(texts, vocab_size, report=report)
     tokenizer.save(run)
 
     fraction = val_fraction
     while True:
         split = _choose(sizes, fraction)
-        counts = _write(run, documents(sources, column), tokenizer, split, own_turns, total, report)
+        counts = _write(run, documents(sources, column, without=run), tokenizer, split, own_turns, total, report)
         needed = context + context // 2 + 1, context + 1  # of training and validation: what Windows asks for
         if counts["train_tokens"] >= needed[0] and counts["val_tokens"] >= needed[1]:
             break

@@ -41,16 +41,16 @@ class Document:
     last: bool = True  # and ends here
 
 
-def documents(paths: Iterable[Path | str], column: str = "text", skipped: Counter[str] | None = None
-              ) -> Iterator[Document]:
+def documents(paths: Iterable[Path | str], column: str = "text", skipped: Counter[str] | None = None,
+              without: Path | None = None) -> Iterator[Document]:
     """Every document of the paths, in a fixed order, each file once.
 
     Inside folders, files that are binary, not UTF-8, empty or unreadable are passed over and counted by reason in
-    ``skipped``. A file that is named itself must be good: NimError when it is missing, empty, binary, not UTF-8 (with
-    the byte offset), or when its rows do not hold text (with the line).
+    ``skipped``; what lies under ``without`` is not looked at. A file that is named itself must be good: NimError when
+    it is missing, empty, binary, not UTF-8 (with the byte offset), or when its rows do not hold text (with the line).
     """
     skipped = Counter() if skipped is None else skipped
-    for path, named in files(paths, skipped):
+    for path, named in files(paths, skipped, without):
         if str(path) == "-":
             yield from _text(sys.stdin.buffer, "stdin")
         elif named:
@@ -65,7 +65,8 @@ def documents(paths: Iterable[Path | str], column: str = "text", skipped: Counte
                 yield from _file(path, column)
 
 
-def files(paths: Iterable[Path | str], skipped: Counter[str] | None = None) -> Iterator[tuple[Path, bool]]:
+def files(paths: Iterable[Path | str], skipped: Counter[str] | None = None, without: Path | None = None
+          ) -> Iterator[tuple[Path, bool]]:
     """(file, was it named itself) of the paths, each once; NimError for a path that is missing."""
     seen: set[Path] = set()
     skipped = Counter() if skipped is None else skipped
@@ -78,7 +79,10 @@ def files(paths: Iterable[Path | str], skipped: Counter[str] | None = None) -> I
             folder = path.is_dir()
             if not folder and not path.exists():
                 raise NimError(f"{path} does not exist", "", "give a text file, a folder, a .jsonl, a .parquet or -")
-            found = list(_inside(path)) if folder else [path]
+            found = [path]
+            if folder:
+                out = without.resolve() if without is not None else None
+                found = [file for file in _inside(path) if out is None or out not in file.resolve().parents]
         except OSError as error:
             raise NimError(f"cannot read {path}", error.strerror or str(error), "make it readable") from None
         usable = 0

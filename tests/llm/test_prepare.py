@@ -158,3 +158,15 @@ def test_killed_at_any_moment_it_is_made_again(tmp_path: Path) -> None:
     assert got.train.read_bytes() == whole.train.read_bytes()
     assert got.val.read_bytes() == whole.val.read_bytes()
     assert not list(run.glob(".*.tmp"))
+
+
+def test_a_run_inside_its_own_text_does_not_read_itself(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("".join(LINES))
+    run = tmp_path / "runs" / "mine"
+    run.mkdir(parents=True)
+    (run / "metrics.jsonl").write_text('{"step": 1}\n')
+    first = prepare([tmp_path], run, kind="char", context=64)
+    (run / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n')
+    (run / "model.safetensors").touch()
+    assert prepare([tmp_path], run, kind="char", context=64).train_tokens == first.train_tokens
+    assert decoded(first, first.train)[0] + decoded(first, first.val)[0] == "".join(LINES)
