@@ -48,7 +48,9 @@ class Limits:
 
     processes: int | None = 4096  # per user (inside the namespace); uid 0 is exempt, the shell counts for it
     file_kib: int | None = 4 * 1024 * 1024  # largest file, KiB
-    memory_kib: int | None = None  # address space of each process, KiB; off: JVM and torch reserve far more than they use
+    memory_kib: int | None = (
+        None  # address space of each process, KiB; off: JVM and torch reserve far more than they use
+    )
     cpu_seconds: int | None = None  # of each process; off: the deadline of the command stops it
 
     def ulimits(self) -> str:

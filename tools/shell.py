@@ -597,7 +597,9 @@ class Shell:
             data = data.replace(token, b"")
         data = data.replace(b"bash: " + self._needle, b"bash: ").replace(self._needle, b"bash: ")
         if not final:
-            keep = max(_overlap(data, needle) for needle in (run.token, self._needle, b"bash: " + self._needle, *self._stale))
+            keep = max(
+                _overlap(data, needle) for needle in (run.token, self._needle, b"bash: " + self._needle, *self._stale)
+            )
             if keep:
                 data, run.pending = data[:-keep], data[-keep:]
         if data:

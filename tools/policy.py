@@ -1,0 +1,280 @@
+"""What a proposed command gets: run, ask or refuse.
+
+| mode      | known to only read | everything else | catastrophic | unreadable (unparsable, over-long, hidden characters) |
+| read-only | run                | refuse          | refuse       | refuse                                                |
+| ask       | run                | ask             | ask          | ask                                                   |
+| auto      | run                | run             | ask          | ask                                                   |
+| full      | run                | run             | run          | ask                                                   |
+
+The policy spares the user questions; it protects nobody. That is the sandbox's work.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nimllm.errors import USAGE, NimError
+from nimllm.tools import catastrophes, readers
+from nimllm.tools.commands import UNKNOWN, Script, Simple, parse
+
+Action = Literal["run", "ask", "refuse"]
+MODES = ("read-only", "ask", "auto", "full")
+MAX_LENGTH = 10_000
+MAX_NESTING = 6  # scripts inside scripts: bash -c "bash -c …"
+
+# Programs that run the command they are given; the options that take a value, and how many words come before it.
+_WRAPPERS: dict[str, tuple[str, int]] = {
+    "env": ("uCS", 0),
+    "command": ("", 0),
+    "builtin": ("", 0),
+    "exec": ("a", 0),
+    "nohup": ("", 0),
+    "time": ("of", 0),
+    "nice": ("n", 0),
+    "ionice": ("cn", 0),
+    "timeout": ("ks", 1),
+    "setsid": ("", 0),
+    "stdbuf": ("ioe", 0),
+    "xargs": ("InPLdaEs", 0),
+    "watch": ("n", 0),
+    "flock": ("wE", 1),
+    "coproc": ("", 0),
+    "busybox": ("", 0),
+    "strace": ("oeps", 0),
+    "sudo": ("ughpCrtUD", 0),
+    "doas": ("uC", 0),
+    "chroot": ("", 1),
+    "parallel": ("jINa", 0),
+    "unshare": ("", 0),
+    "script": ("", 0),
+    "su": ("", 0),
+    "ssh": ("iplFoLRDJ", 1),
+    "chronic": ("", 0),
+    "unbuffer": ("", 0),
+    "trap": ("", 0),
+}
+_SHELLS = frozenset("sh bash dash zsh ksh ash".split())
+# Programs whose second word says what they do: "always git commit" must not mean "always git push".
+_NOUNS = frozenset(
+    "git npm pnpm yarn cargo go docker podman pip pip3 uv poetry conda apt apt-get brew kubectl terraform gh aws gcloud "
+    "systemctl make just python python3 node deno bundle gem dotnet mvn gradle helm svn hg rustup tox nox hatch".split()
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``reason``: a clause for the user. ``rule``: which rule spoke: ``reader``, ``always:…``, ``mode``, ``catastrophe``,
+    ``unreadable``."""
+
+    action: Action
+    reason: str
+    rule: str
+
+
+def judge(command: str, mode: str, always: Iterable[str] = (), workspace: Path | None = None) -> Verdict:
+    """The verdict on ``command``. ``always``: prefixes as :func:`prefixes` makes them, which the user has accepted for
+    good; they are compared word by word with each parsed simple command, and never excuse a catastrophe."""
+    if mode not in MODES:
+        raise NimError(f"unknown mode {mode!r}", mend=f"use {', '.join(MODES)}", code=USAGE)
+    careful: Action = "refuse" if mode == "read-only" else "ask"
+    problem = unreadable(command)
+    if problem:
+        return Verdict(careful, problem, "unreadable")
+    view = look(command, workspace)
+    if view.problem:
+        return Verdict(careful, view.problem, "unreadable")
+    if mode == "full":
+        return Verdict("run", "everything runs in full mode", "mode:full")
+    if view.catastrophe:
+        return Verdict(careful, view.catastrophe, "catastrophe")
+    asks = [(simple, reason) for simple, reason in view.simples if reason]
+    if not asks:
+        return Verdict("run", "it only reads", "reader")
+    accepted = [tuple(rule.split()) for rule in always if rule.split()]
+    left = [(simple, reason) for simple, reason in asks if not _accepted(simple, accepted)]
+    if mode == "auto":
+        return Verdict("run", "the sandbox holds it in the workspace", "mode:auto")
+    if not left and mode == "ask":
+        return Verdict(
+            "run", "you said always to this", "always:" + "; ".join(dict.fromkeys(map(prefix, map(_first, asks))))
+        )
+    return Verdict(careful, left[0][1] if left else asks[0][1], f"mode:{mode}")
+
+
+def prefixes(command: str) -> list[str]:
+    """What "always" would accept for ``command``: one prefix per simple command that does more than read; ``>`` for a
+    redirection into a file. Empty when it cannot be taken apart, or is a catastrophe: there is no "always" then."""
+    if unreadable(command):
+        return []
+    view = look(command)
+    if view.problem or view.catastrophe:
+        return []
+    found = []
+    for simple, reason in view.simples:
+        if reason:
+            found += ([prefix(simple)] if simple.words else []) + ([">"] if simple.writes else [])
+            if not simple.words and not simple.writes:
+                found.append(f"{simple.assigns[0][0]}=")
+    return list(dict.fromkeys(found))
+
+
+def unreadable(command: str) -> str:
+    """Why a person could not judge ``command`` by looking at it, or an empty string."""
+    if len(command) > MAX_LENGTH:
+        return f"it is {len(command)} characters long"
+    for letter in command:
+        if letter in "\n\t" or " " <= letter <= "~":
+            continue
+        kind = unicodedata.category(letter)
+        if kind[0] == "C" or kind in ("Zl", "Zp", "Zs") or unicodedata.normalize("NFKC", letter).strip() == "":
+            return f"it holds an invisible character (U+{ord(letter):04X})"
+        if letter in "\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5" or "\ufe00" <= letter <= "\ufe0f":
+            return f"it holds an invisible character (U+{ord(letter):04X})"
+    if re.search(r"[ \t]{60,}\S|\n\s*(?:\n\s*){20,}\S", command):
+        return "a wide gap may hide the end of it"
+    return ""
+
+
+@dataclass
+class View:
+    """A command taken apart: every simple command with why it does more than read (empty when it does not)."""
+
+    simples: list[tuple[Simple, str]]
+    catastrophe: str = ""
+    problem: str = ""
+
+
+def look(command: str, workspace: Path | None = None, depth: int = 0) -> View:
+    """Parse, follow wrappers (``env``, ``xargs``, ``bash -c``, ``find -exec`` …), and mark what does more than read."""
+    script = parse(command)
+    view = View([], problem=script.problem)
+    if script.problem:
+        return view
+    if depth > MAX_NESTING:
+        view.problem = "it is a script in a script in a script"
+        return view
+    view.catastrophe = catastrophes.fork_bomb(script)
+    for simple in script.simples:
+        _follow(simple, script, view, workspace, depth)
+    for simple in script.simples:
+        if simple.name in ("xargs", "parallel") and any(
+            word.rsplit("/", 1)[-1] in ("rm", "mv", "shred") for word in simple.words
+        ):
+            for other in script.simples:
+                if other.name in simple.feeders:
+                    view.catastrophe = view.catastrophe or catastrophes.lists_everything(other, workspace)
+    if script.unknown_nodes and view.simples:
+        view.simples.append((Simple((sorted(script.unknown_nodes)[0],)), "part of it is not understood"))
+    return view
+
+
+def _follow(simple: Simple, script: Script, view: View, workspace: Path | None, depth: int) -> None:
+    reason = readers.reads(simple)
+    if simple.name in script.functions:
+        reason = ""  # its body is judged where it is defined
+    wrapped = _inner(simple)
+    view.catastrophe = view.catastrophe or catastrophes.why(simple, workspace)
+    if simple.words and (UNKNOWN in simple.words[0] or re.search(r"[*?\[]", simple.words[0].strip("["))):
+        view.catastrophe = view.catastrophe or "the name of a command is known only when it runs"
+    if simple.name in _WRAPPERS or simple.name in ("find", "fd", "fdfind"):
+        # Options of wrappers are many: a catastrophe anywhere behind one counts, whatever was parsed.
+        more = (UNKNOWN,) if simple.name in ("xargs", "parallel") else ()
+        for cut in range(1, len(simple.words)):
+            inner = Simple((*simple.words[cut:], *more), (), (), simple.feeders)
+            if inner.name not in _WRAPPERS and not (simple.name in ("find", "fd", "fdfind") and inner.name == "find"):
+                view.catastrophe = view.catastrophe or catastrophes.why(inner, workspace)
+    for text in _scripts(simple):
+        if UNKNOWN in text:
+            if not (simple.name == "alias" or text == UNKNOWN and simple.name == "trap"):
+                view.catastrophe = view.catastrophe or _blind(text)
+            continue
+        inside = look(text, workspace, depth + 1)
+        view.catastrophe = view.catastrophe or inside.catastrophe
+        view.problem = view.problem or (f"the script it starts: {inside.problem}" if inside.problem else "")
+        view.simples += inside.simples
+    if wrapped and reason and wrapped[0] not in ("xargs",):
+        inner = Simple(wrapped, simple.assigns, simple.writes, simple.feeders)
+        if simple.name not in ("sudo", "doas", "su", "chroot", "exec", "env", "ssh", "unshare"):
+            _follow(inner, script, view, workspace, depth + 1) if depth < MAX_NESTING else None
+    view.simples.append((simple, reason))
+
+
+def _blind(text: str) -> str:
+    """Script text with unknown parts: judged with the unknown parts taken for plain words."""
+    if text.startswith(UNKNOWN):
+        return "it runs text that is known only when it runs"
+    inside = look(text.replace(UNKNOWN, '"$UNKNOWN_PART"'))
+    return inside.catastrophe or inside.problem
+
+
+def _scripts(simple: Simple) -> list[str]:
+    """Texts that ``simple`` hands to a shell."""
+    name, args = simple.name, list(simple.words[1:])
+    if name in _WRAPPERS or name in ("find", "fd", "fdfind"):
+        found = []
+        for index, word in enumerate(args):
+            if word.rsplit("/", 1)[-1] in _SHELLS | {"eval"}:
+                found += _scripts(Simple(tuple(args[index:])))
+        if name in ("trap", "script", "su", "flock", "watch", "ssh", "parallel") or (
+            name == "env" and args[:1] == ["-S"]
+        ):
+            found += [word for word in args if " " in word or UNKNOWN in word]
+        return found
+    if name == "eval":
+        return [" ".join(args)] if args else []
+    if name == "alias":
+        return [word.split("=", 1)[1] for word in args if "=" in word]
+    if name in _SHELLS:
+        for index, word in enumerate(args):
+            if re.fullmatch(r"-[a-zA-Z]*c[a-zA-Z]*", word):
+                rest = [other for other in args[index + 1 :] if not other.startswith(("-", "+"))]
+                return rest[:1]
+            if not word.startswith(("-", "+")):
+                return []
+    return []
+
+
+def _inner(simple: Simple) -> tuple[str, ...]:
+    """The command behind a wrapper, when its options are understood."""
+    if simple.name not in _WRAPPERS:
+        return ()
+    takes, skip = _WRAPPERS[simple.name]
+    words = list(simple.words[1:])
+    while words and (words[0].startswith("-") or (simple.name == "env" and "=" in words[0])):
+        word = words.pop(0)
+        if word == "--":
+            break
+        if len(word) == 2 and word[1:] in takes and words:
+            words.pop(0)
+    return tuple(words[skip:])
+
+
+def prefix(simple: Simple) -> str:
+    """First word, and the second where the first is a noun (``git commit``, ``python -m pytest``)."""
+    words = simple.words
+    if not words:
+        return ">" if simple.writes else ""
+    if words[0] in _NOUNS and len(words) > 1:
+        if words[1] == "-m" and len(words) > 2:
+            return " ".join(words[:3])
+        return " ".join(words[:2])
+    return words[0]
+
+
+def _first(pair: tuple[Simple, str]) -> Simple:
+    return pair[0]
+
+
+def _accepted(simple: Simple, accepted: Sequence[tuple[str, ...]]) -> bool:
+    if simple.writes and (">",) not in accepted:
+        return False
+    if any(name in ("PATH", "IFS") or name.startswith(("LD_", "BASH", "GIT_")) for name, _ in simple.assigns):
+        return False
+    if not simple.words:
+        return all((f"{name}=",) in accepted for name, _ in simple.assigns)
+    return any(simple.words[: len(rule)] == rule for rule in accepted)
