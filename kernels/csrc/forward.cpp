@@ -46,7 +46,7 @@ void Model::multiply(const Matrix &matrix, const void *x, int64_t x_stride, int6
 }
 
 void Model::embed(const Chunk &chunk, int64_t token) {
-    float *x = x_.as<float>() + token * x_stride_;
+    float *x = x_ + token * x_stride_;
     const auto row = [&](const Matrix &m, int64_t index, bool add) {
         const int64_t wide = kernels_->panel, start = index / wide * wide * m.depth, r = index % wide;
         for (int64_t k = 0; k < m.inputs; ++k) {
@@ -68,19 +68,19 @@ const void *Model::normed(const Norm &norm, const Chunk &chunk, int64_t from, in
     const bool layer = c_.norm == NIMLLM_NORM_LAYER;
     const int64_t n = chunk.n - from;
     const auto one = [&](int64_t token, void *out) {
-        kernels_->norm(x_.as<float>() + token * x_stride_, norm.weight.data(), norm.bias_or_null(), c_.norm_eps, layer,
+        kernels_->norm(x_ + token * x_stride_, norm.weight.data(), norm.bias_or_null(), c_.norm_eps, layer,
                        c_.d_model, out, false);
     };
     if (n == 1) {
-        void *own = own_act_[size_t(member)].as<void>();
+        void *own = own_act_[size_t(member)];
         one(from, own);
         return own;
     }
     const Share part = share(n, member, size);
     for (int64_t i = part.first; i < part.last; ++i)
-        one(from + i, act_.as<char>() + i * act_stride_ * kernels_->act_bytes);
+        one(from + i, act_ + i * act_stride_ * kernels_->act_bytes);
     team_.meet();
-    return act_.as<void>();
+    return act_;
 }
 
 // Norms and rotates the heads of queries and keys; keys and values go to the cache.
@@ -90,7 +90,7 @@ void Model::cache(const Layer &layer, const Chunk &chunk, int member, int size) 
     const Share part = share(chunk.n * heads, member, size);
     for (int64_t i = part.first; i < part.last; ++i) {
         const int64_t token = i / heads, h = i % heads, position = chunk.first + token;
-        float *x = qkv_.as<float>() + token * qkv_stride_ + h * hd;  // queries, then keys, then values
+        float *x = qkv_ + token * qkv_stride_ + h * hd;  // queries, then keys, then values
         const bool query = h < c_.n_heads;
         const std::vector<float> &gain = query ? layer.q_gain : layer.k_gain;
         kernels_->head(x, hd, gain.empty() ? nullptr : gain.data(), c_.norm_eps,
@@ -119,13 +119,13 @@ void Model::attend(const Layer &layer, const Chunk &chunk, int member, int size)
         a.values = layer.values + g * cache_context_ * value_stride_;
         a.head_dim = hd;
         a.value_stride = value_stride_;
-        a.scratch = scratch_[size_t(member)].as<float>();
+        a.scratch = scratch_[size_t(member)];
         a.scratch_stride = cache_context_;
         for (int64_t j = first; j < last; ++j) {
             const int64_t token = j / group, h = g * group + j % group;
-            a.query[j - first] = qkv_.as<float>() + token * qkv_stride_ + h * hd;
+            a.query[j - first] = qkv_ + token * qkv_stride_ + h * hd;
             a.length[j - first] = chunk.first + token + 1;
-            a.out[j - first] = mix_.as<char>() + (token * mix_stride_ + h * hd) * kernels_->act_bytes;
+            a.out[j - first] = mix_ + (token * mix_stride_ + h * hd) * kernels_->act_bytes;
         }
         kernels_->attend(a, int(last - first));
     }
@@ -139,18 +139,18 @@ void Model::forward(const Chunk &chunk, int member, int size) {
     team_.meet();
     for (const Layer &layer : layers_) {
         const void *act = normed(layer.before_attention, chunk, 0, member, size);
-        multiply(layer.qkv, act, act_stride_, n, Sink::store, qkv_.as<void>(), qkv_stride_, member, size);
+        multiply(layer.qkv, act, act_stride_, n, Sink::store, qkv_, qkv_stride_, member, size);
         team_.meet();
         cache(layer, chunk, member, size);
         team_.meet();
         attend(layer, chunk, member, size);
         team_.meet();
-        multiply(layer.out, mix_.as<void>(), mix_stride_, n, Sink::add, x_.as<void>(), x_stride_, member, size);
+        multiply(layer.out, mix_, mix_stride_, n, Sink::add, x_, x_stride_, member, size);
         team_.meet();
         act = normed(layer.before_ffn, chunk, 0, member, size);
-        multiply(layer.up, act, act_stride_, n, activation, ffn_.as<void>(), ffn_stride_, member, size);
+        multiply(layer.up, act, act_stride_, n, activation, ffn_, ffn_stride_, member, size);
         team_.meet();
-        multiply(layer.down, ffn_.as<void>(), ffn_stride_, n, Sink::add, x_.as<void>(), x_stride_, member, size);
+        multiply(layer.down, ffn_, ffn_stride_, n, Sink::add, x_, x_stride_, member, size);
         team_.meet();
     }
     if (!chunk.wanted) return;

@@ -275,7 +275,13 @@ FORCE void scores(const Attend &a, int64_t block) {
     const float *keys = a.keys + block * a.head_dim * LANES;
     for (int64_t d = 0; d < a.head_dim; ++d) {
         vf k[B];
-        for (int b = 0; b < B; ++b) k[b] = load(keys + (b * a.head_dim + d) * LANES);
+        for (int b = 0; b < B; ++b) {
+            const float *at = keys + (b * a.head_dim + d) * LANES;
+            k[b] = load(at);
+            // Between two uses of a cache line the whole model has passed through the caches, and these runs are too
+            // short for the hardware to foresee: 500 positions of a 10M model cost 111 us without, 93 with (bf16, 1 core).
+            if (B > 1 && d * LANES % 16 == 0) __builtin_prefetch(at + B * a.head_dim * LANES);
+        }
         for (int t = 0; t < T; ++t)
             for (int b = 0; b < B; ++b) acc[t][b] += k[b] * a.query[t][d];
     }
@@ -303,7 +309,11 @@ FORCE void mix(const Attend &a, int64_t longest, int64_t d, const float *total) 
     vf acc[T][V] = {};
     for (int64_t s = 0; s < longest; ++s) {
         vf v[V];
-        for (int i = 0; i < V; ++i) v[i] = load(a.values + s * a.value_stride + d + i * LANES);
+        for (int i = 0; i < V; ++i) {
+            const float *at = a.values + s * a.value_stride + d + i * LANES;
+            v[i] = load(at);
+            if (i * LANES % 16 == 0) __builtin_prefetch(at + 16 * a.value_stride);
+        }
         for (int t = 0; t < T; ++t)
             for (int i = 0; i < V; ++i) acc[t][i] += v[i] * a.scratch[t * a.scratch_stride + s];
     }

@@ -12,15 +12,31 @@ namespace nimllm {
 
 static int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
 
-Memory::Memory(size_t bytes) {
-    const size_t huge = size_t(2) << 20;
-    const size_t alignment = bytes >= huge ? huge : 64;
-    const size_t size = (bytes + alignment - 1) / alignment * alignment;
-    if (posix_memalign(&data_, alignment, size ? size : alignment) != 0) throw std::bad_alloc();
+Arena::~Arena() {
+    for (void *slab : slabs_) std::free(slab);
+}
+
+void *Arena::bytes(size_t size) {
+    constexpr size_t huge = size_t(2) << 20, line = 64;
+    size = (size + line - 1) / line * line;
+    if (size > left_) {
+        // untouched pages of a slab cost nothing, so it may be far larger than a small model
+        const size_t slab = std::max((size + huge - 1) / huge * huge, size_t(64) << 20);
+        slabs_.reserve(slabs_.size() + 1);
+        void *data = nullptr;
+        if (posix_memalign(&data, huge, slab) != 0) throw std::bad_alloc();
+        slabs_.push_back(data);
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (size >= huge) madvise(data_, size, MADV_HUGEPAGE);
+        madvise(data, slab, MADV_HUGEPAGE);
 #endif
-    std::memset(data_, 0, size);
+        next_ = static_cast<char *>(data);
+        left_ = slab;
+    }
+    void *piece = next_;
+    next_ += size;
+    left_ -= size;
+    std::memset(piece, 0, size);
+    return piece;
 }
 
 static void check(const nimllm_config &c) {
@@ -111,9 +127,9 @@ Matrix Model::pack(const std::vector<Part> &parts, int64_t inputs, bool alternat
     m.depth = round_up(inputs, step);
     m.panels = int64_t(rows.size()) / wide;
     const int64_t elements = m.panels * wide * m.depth;
-    memory_.emplace_back(size_t(elements * (bf16_ ? 2 : 4)));
-    float *fp32 = memory_.back().as<float>();
-    uint16_t *halves = memory_.back().as<uint16_t>();
+    char *memory = arena_.take<char>(elements * (bf16_ ? 2 : 4));
+    float *fp32 = reinterpret_cast<float *>(memory);
+    uint16_t *halves = reinterpret_cast<uint16_t *>(memory);
     for (int64_t p = 0; p < m.panels; ++p)
         for (int64_t k = 0; k < inputs; ++k)
             for (int64_t r = 0; r < wide; ++r) {
@@ -124,10 +140,9 @@ Matrix Model::pack(const std::vector<Part> &parts, int64_t inputs, bool alternat
                 else
                     fp32[(p * m.depth + k) * wide + r] = source[k];
             }
-    m.data = memory_.back().as<void>();
+    m.data = memory;
     if (bias) {
-        memory_.emplace_back(rows.size() * sizeof(float));
-        float *to = memory_.back().as<float>();
+        float *to = arena_.take<float>(int64_t(rows.size()));
         for (size_t row = 0; row < rows.size(); ++row) to[row] = rows[row].second;
         m.bias = to;
     }
@@ -154,7 +169,7 @@ Model::Model(const nimllm_config &config, const nimllm_tensor *tensors, int64_t 
     cache_context_ = round_up(c_.context, lanes);
     value_stride_ = round_up(hd, lanes);
     const int64_t per_layer = c_.n_kv_heads * cache_context_ * (hd + value_stride_);
-    cache_memory_ = Memory(size_t(c_.n_layers * per_layer) * sizeof(float));
+    float *cache = arena_.take<float>(c_.n_layers * per_layer);
     const auto bytes = [&](const Matrix &m) { return m.panels * kernels_->panel * m.depth * (bf16_ ? 2 : 4); };
     bytes_per_token_ = bytes(head_);
     for (int64_t i = 0; i < c_.n_layers; ++i) {
@@ -175,7 +190,7 @@ Model::Model(const nimllm_config &config, const nimllm_tensor *tensors, int64_t 
             layer.q_gain.assign(q, q + hd);
             layer.k_gain.assign(k, k + hd);
         }
-        layer.keys = cache_memory_.as<float>() + i * per_layer;
+        layer.keys = cache + i * per_layer;
         layer.values = layer.keys + c_.n_kv_heads * cache_context_ * hd;
         bytes_per_token_ += bytes(layer.qkv) + bytes(layer.out) + bytes(layer.up) + bytes(layer.down);
         layers_.push_back(std::move(layer));
@@ -184,8 +199,7 @@ Model::Model(const nimllm_config &config, const nimllm_tensor *tensors, int64_t 
 
     if (c_.pos == NIMLLM_POS_ROPE) {
         const int64_t half = hd / 2;
-        rotation_ = Memory(size_t(2 * c_.context * half) * sizeof(float));
-        cosine_ = rotation_.as<float>();
+        cosine_ = arena_.take<float>(2 * c_.context * half);
         sine_ = cosine_ + c_.context * half;
         for (int64_t i = 0; i < half; ++i) {
             const float frequency = float(std::pow(c_.rope_theta, -double(i) / double(half)));
@@ -203,14 +217,14 @@ Model::Model(const nimllm_config &config, const nimllm_tensor *tensors, int64_t 
     mix_stride_ = round_up(q_width_, 32);
     ffn_stride_ = round_up(ff, 32);
     const int64_t rows = std::min<int64_t>(kChunk, c_.context), act = kernels_->act_bytes;
-    x_ = Memory(size_t(rows * x_stride_) * sizeof(float));
-    qkv_ = Memory(size_t(rows * qkv_stride_) * sizeof(float));
-    act_ = Memory(size_t(rows * act_stride_ * act));
-    mix_ = Memory(size_t(rows * mix_stride_ * act));
-    ffn_ = Memory(size_t(rows * ffn_stride_ * act));
+    x_ = arena_.take<float>(rows * x_stride_);
+    qkv_ = arena_.take<float>(rows * qkv_stride_);
+    act_ = arena_.take<char>(rows * act_stride_ * act);
+    mix_ = arena_.take<char>(rows * mix_stride_ * act);
+    ffn_ = arena_.take<char>(rows * ffn_stride_ * act);
     for (int member = 0; member < team_.size(); ++member) {
-        own_act_.emplace_back(size_t(act_stride_ * act));
-        scratch_.emplace_back(size_t(kernels_->max_queries * cache_context_) * sizeof(float));
+        own_act_.push_back(arena_.take<char>(act_stride_ * act));
+        scratch_.push_back(arena_.take<float>(kernels_->max_queries * cache_context_));
     }
 }
 

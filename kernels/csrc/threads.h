@@ -20,6 +20,7 @@ public:
     Team &operator=(const Team &) = delete;
 
     // Calls job(context, member, size) once on every member, the caller being member 0, and returns when all are done.
+    // While other programs hold the cores the caller works alone (size 1): see alone().
     void run(Job job, void *context);
     // From inside a job: nobody leaves before all have come.
     void meet();
@@ -28,8 +29,14 @@ public:
 private:
     void work(int member);
     void wait_for_job(unsigned seen);
+    bool alone();
 
     int size_;
+    int active_ = 1;      // members of the job now running
+    int alone_left_ = 0;  // jobs still to be done by the caller alone
+    int penalty_ = 0;     // how many the last stall cost
+    int smooth_ = 0;      // jobs since then
+    std::atomic<bool> stalled_{false};
     long process_;
     Job job_ = nullptr;
     void *context_ = nullptr;
