@@ -16,7 +16,7 @@ def say(rng: random.Random, template: str, **slots: object) -> str:
     while (match := _GROUP.search(template)) is not None:
         options = match.group(1).split("|")
         template = template[: match.start()] + rng.choice(options) + template[match.end() :]
-    template = re.sub(r"\s+", " ", template).strip().replace(" ,", ",").replace(" ?", "?").replace(" .", ".")
+    template = re.sub(r" ([,?]|\.(?!\w))", r"\1", re.sub(r"\s+", " ", template).strip())
     return re.sub(r"\{(\w+)\}", lambda found: str(slots[found.group(1)]), template)
 
 
