@@ -9,8 +9,8 @@ import sys
 import threading
 import time
 from argparse import Namespace
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -63,9 +63,9 @@ class Chat:
         self._start = time.monotonic()
         tokenizer = self.model.generator.tokenizer
         self._end, self._assistant = tokenizer.marker("end"), tokenizer.marker("assistant")
-        self._banned = tuple(tokenizer.marker(role) for role in ROLES) + (0, 1, 2, 3)
+        self._banned = (0, 1, 2, 3, *(tokenizer.marker(role) for role in ROLES))
 
-    # ---- talking ------------------------------------------------------------------------------------------------------
+    # ---- talking --------------------------------------------------------------------------------------------------
 
     def run(self) -> int:
         """Until /quit, ^D, the end of the pipe, or ^C twice on an empty line (130)."""
@@ -208,7 +208,7 @@ class Chat:
         else:
             self.face.say(f"saved {len(self.turns)} turns to {visible(name)}")
 
-    # ---- leaving ------------------------------------------------------------------------------------------------------
+    # ---- leaving --------------------------------------------------------------------------------------------------
 
     def leave(self, code: int) -> int:
         """Turns the conversation into an episode and waits until it is remembered."""

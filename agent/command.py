@@ -118,7 +118,7 @@ def _events(args: Namespace) -> Events:
     return Events(sys.stdout if args.json else None, redact)
 
 
-# ---- one task ---------------------------------------------------------------------------------------------------------
+# ---- one task ----------------------------------------------------------------------------------------------------
 
 
 def run_one(args: Namespace) -> int:
@@ -172,7 +172,7 @@ def _log(args: Namespace, model: equipment.Model, events: Events, say: Callable[
     return TaskLog(model.run, args.memory, args.memory_method, remembered, model=model.name, base=model.base, **about)
 
 
-# ---- scripted tasks ---------------------------------------------------------------------------------------------------
+# ---- scripted tasks ----------------------------------------------------------------------------------------------
 
 
 def run_tasks(args: Namespace) -> int:

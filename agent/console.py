@@ -51,7 +51,7 @@ class Console:
 
         return patch_stdout(raw=True)
 
-    # ---- a message --------------------------------------------------------------------------------------------------
+    # ---- a message ------------------------------------------------------------------------------------------------
 
     def read(self, prompt: str = "› ") -> str:
         """One message. EOFError: ^D on an empty line, or the end of a pipe; KeyboardInterrupt: ^C on an empty line."""
@@ -143,7 +143,7 @@ class Console:
 
         return Words()
 
-    # ---- questions ----------------------------------------------------------------------------------------------------
+    # ---- questions ------------------------------------------------------------------------------------------------
 
     def key(self, question: str, keys: Mapping[str, str], cancel: str) -> str:
         """One of ``keys``' values by a single key; ^C, ^D and a closed terminal give ``cancel``."""

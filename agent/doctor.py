@@ -105,8 +105,8 @@ def _engine(args: Namespace) -> list[Finding]:
     why = engine.available()
     if why is not None:
         return [Finding("engine", "warn", f"not available ({why}); torch is used, and starts slowly")]
-    isa = engine.isa() if hasattr(engine, "isa") else "?"
-    return [Finding("engine", "good", f"C++ engine, {isa}", {"isa": isa})]
+    sets = engine.instruction_sets()
+    return [Finding("engine", "good", f"C++ engine with {sets[0]} (of {', '.join(sets)})", {"isa": sets})]
 
 
 def _model(args: Namespace) -> list[Finding]:
@@ -129,9 +129,12 @@ def _model(args: Namespace) -> list[Finding]:
 
 def _memory(args: Namespace) -> list[Finding]:
     store = equipment.open_store(equipment.model_folder(args.model))
-    store.verify()
-    accepted = sum(record.state == "accepted" for record in store.records())
-    return [Finding("memory", "good", f"{accepted} memories in the weights, verified", {"accepted": accepted})]
+    found = store.verify()
+    facts = {"accepted": found.accepted, "records": found.records, "weights": found.weights,
+             "folder": str(store.folder)}
+    if found.problems:
+        return [Finding("memory", "bad", "; ".join(found.problems), facts, errors.MEMORY)]
+    return [Finding("memory", "good", f"{found.accepted} memories in the weights, verified", facts)]
 
 
 def _kernels(args: Namespace) -> list[Finding]:

@@ -31,9 +31,9 @@ class TaskLog:
     """Records and remembers one session's tasks. ``remembered`` is called from another thread after each update;
     ``about`` holds the fields that all records share (model, base, mode, sandbox, workspace)."""
 
-    def __init__(self, run: Path, mode: str, method: str, remembered: Callable[[TaskRecord], None] | None = None,
+    def __init__(self, run: Path, memory: str, method: str, remembered: Callable[[TaskRecord], None] | None = None,
                  **about: str) -> None:
-        self.memories = Memories(run, mode, method, remembered)
+        self.memories = Memories(run, memory, method, remembered)
         self.about = about
 
     @property
@@ -54,7 +54,8 @@ class TaskLog:
             records.write(record)
         return record
 
-    def said(self, result: TaskResult, record: TaskRecord, kind: Literal["success", "failure"], detail: str = "") -> None:
+    def said(self, result: TaskResult, record: TaskRecord, kind: Literal["success", "failure"], detail: str = ""
+             ) -> None:
         """The user's word about a finished task: it outweighs what the task says of itself, and is learnt from."""
         from nimllm.tools.redact import redact
 

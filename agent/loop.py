@@ -19,10 +19,11 @@ from nimllm.agent.window import Overflow, check_request, fit_task
 from nimllm.llm.turns import ROLES, Turn, observation, workspace_note
 
 if TYPE_CHECKING:
-    from nimllm.llm.generate import Completion, Generator, Sampling
     from nimllm.tools.policy import Verdict
-    from nimllm.tools.shell import Shell
     from nimllm.tools.snapshots import Snapshots
+
+    from nimllm.llm.generate import Completion, Generator, Sampling
+    from nimllm.tools.shell import Shell
 
 PLAN_TOKENS, COMMAND_TOKENS, ANSWER_TOKENS = 96, 160, 128
 RESAMPLES, RESAMPLE_TEMPERATURE = 3, 0.7  # tries after the greedy one when a command is empty or does not parse
@@ -98,7 +99,7 @@ class Agent:
         self._interrupted = False  # the running command was asked to stop
         tokenizer = generator.tokenizer
         self._marker = {name: tokenizer.marker(name) for name in (*ROLES, "end")}
-        self._banned = tuple(id for name, id in self._marker.items() if name != "end") + (0, 1, 2, 3)
+        self._banned = (0, 1, 2, 3, *(self._marker[role] for role in ROLES))
 
     # ---- control from outside -------------------------------------------------------------------------------------
 
@@ -106,8 +107,7 @@ class Agent:
         """^C: stops the running command; when none runs, or it was already asked to stop, the turn."""
         if self._running.is_set() and not self._interrupted:
             self._interrupted = True
-            # the shell may hold a lock that this very thread took, if we are in a signal handler
-            threading.Thread(target=self.shell.interrupt, daemon=True).start()
+            self.shell.interrupt()
             return "command"
         self.stop()
         return "turn"
@@ -116,7 +116,7 @@ class Agent:
         """Ends the task at the next token or as soon as the running command is gone."""
         self._stop.set()
         if self._running.is_set():
-            threading.Thread(target=self.shell.interrupt, daemon=True).start()
+            self.shell.interrupt()
 
     # ---- one task -------------------------------------------------------------------------------------------------
 
@@ -171,11 +171,13 @@ class Agent:
 
     def names(self) -> list[str]:
         """Top-level entries of the shell's folder, folders with a slash at the end."""
+        from nimllm.agent.display import visible
+
         found: list[str] = []
         try:
             with os.scandir(self.shell.cwd) as entries:
                 for entry in entries:
-                    found.append(entry.name + ("/" if entry.is_dir() else ""))
+                    found.append(visible(entry.name).replace("\n", "\\n") + ("/" if entry.is_dir() else ""))
                     if len(found) >= SCAN_NAMES:
                         break
         except OSError:
@@ -266,7 +268,7 @@ class Agent:
         rejected: list[str] = []
         while True:
             command = self._command(turns, tally, rejected)
-            verdict = policy.judge(command, self.mode, self.always)
+            verdict = policy.judge(command, self.mode, self.always, self.shell.workspace)
             step = Step(command, verdict=verdict.action, reason=verdict.reason)
             result.steps.append(step)
             if verdict.action == "refuse":
@@ -292,7 +294,7 @@ class Agent:
                         self._replan(turns, result, said.reason, hooks, tally)
                     continue
                 if said.kind == "always":
-                    self.always.append(verdict.rule or command)
+                    self.always += policy.prefixes(command)
                 if said.kind == "edit":
                     step.edited_from, step.command = command, said.command
             break
@@ -321,7 +323,7 @@ class Agent:
         timeout = self.step_timeout
         if deadline is not None:
             timeout = max(1.0, min(timeout, deadline - time.monotonic()))
-        verdict = policy.judge(step.command, self.mode, self.always)
+        verdict = policy.judge(step.command, self.mode, self.always, self.shell.workspace)
         writes = policy.judge(step.command, "read-only").action != "run"
         if self.snapshots is not None and writes:
             step.snapshot = self.snapshots.take(f"before: {step.command[:60]}")

@@ -19,6 +19,7 @@ from nimllm.errors import NimError
 
 if TYPE_CHECKING:
     from nimllm.alignment.episodes import Episode
+    from nimllm.alignment.memory.ledger import Record
 
 Done = Callable[[TaskRecord], None]
 
@@ -42,7 +43,7 @@ class Memories:
 
     def add(self, record: TaskRecord, episode: Episode) -> None:
         """Writes the record and queues its update (mode off: only writes)."""
-        if self.mode == "off" or not any(turn.learn for turn in episode.turns):
+        if self.mode == "off" or not episode.learnable():
             record.memory = MemoryRecord(
                 state="off" if self.mode == "off" else "skipped",
                 detail="" if self.mode == "off" else "nothing in it was verified",
@@ -95,3 +96,13 @@ class Memories:
             return MemoryRecord(state="failed", method=self.method, detail=error.message(),
                                 seconds=round(time.monotonic() - start, 2))
         return summary(made, time.monotonic() - start)
+
+
+def summary(made: Record, seconds: float) -> MemoryRecord:
+    """What the task log keeps of a memory record; the ledger holds all of it."""
+    return MemoryRecord(
+        state=made.state if made.state != "reverted" else "rejected", id=made.id or None, method=made.method,
+        loss_before=made.loss_before, loss_after=made.loss_after, entries=made.entries, bytes=made.bytes,
+        perplexity_ratio=made.perplexity_ratio, probes_before=made.probes_before, probes_after=made.probes_after,
+        detail=made.reason, seconds=round(seconds, 2),
+    )

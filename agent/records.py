@@ -134,18 +134,18 @@ def task_episode(record: TaskRecord, result: TaskResult, redact: Callable[[str],
     from nimllm.alignment.episodes import Episode, EpisodeTurn, Outcome
 
     good = record.outcome == "success"
-    turns = [EpisodeTurn(role="system", text=redact(result.note), tainted=True, learn=False),
-             EpisodeTurn(role="user", text=redact(result.request), tainted=False, learn=False),
-             EpisodeTurn(role="plan", text=redact(result.plan), tainted=False, learn=good)]
+    turns = [EpisodeTurn(role="system", text=redact(result.note), tainted=True),
+             EpisodeTurn(role="user", text=redact(result.request)),
+             EpisodeTurn(role="plan", text=redact(result.plan), learn=good)]
     for step in result.commands:
         turns += [
-            EpisodeTurn(role="bash", text=redact(step.command), tainted=False, learn=good and step.status == 0),
-            EpisodeTurn(role="output", text=redact(observation(visible_output(step), step.status)), tainted=True, learn=False),
+            EpisodeTurn(role="bash", text=redact(step.command), learn=good and step.status == 0),
+            EpisodeTurn(role="output", text=redact(observation(visible_output(step), step.status)), tainted=True),
         ]
     # an answer may repeat what a program printed, and nobody checked its words
-    turns.append(EpisodeTurn(role="assistant", text=redact(result.answer), tainted=bool(result.commands), learn=False))
+    turns.append(EpisodeTurn(role="assistant", text=redact(result.answer), tainted=bool(result.commands)))
     outcome = Outcome(kind=record.outcome, by=record.by, detail=record.detail)
-    return Episode(id=record.id, kind="task", turns=turns, outcome=outcome)
+    return Episode(id=record.id, kind="task", model=record.base, turns=turns, outcome=outcome)
 
 
 def chat_record(turns: Sequence[Turn], redact: Callable[[str], str], **about: Any) -> TaskRecord:
@@ -165,14 +165,14 @@ def chat_episode(record: TaskRecord, turns: Sequence[Turn], redact: Callable[[st
     from nimllm.alignment.episodes import Episode, EpisodeTurn, Outcome
 
     return Episode(
-        id=record.id, kind="chat",
-        turns=[EpisodeTurn(role=turn.role, text=redact(turn.text), tainted=False, learn=turn.role == "user")
+        id=record.id, kind="chat", model=record.base,
+        turns=[EpisodeTurn(role=turn.role, text=redact(turn.text), learn=turn.role == "user")
                for turn in turns],
         outcome=Outcome(kind="success", by="user", detail=record.detail),
     )
 
 
-# ---- on disk ----------------------------------------------------------------------------------------------------------
+# ---- on disk -----------------------------------------------------------------------------------------------------
 
 
 def log_folder() -> Path:

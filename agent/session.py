@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nimllm.tools.policy import Verdict
 
 APPROVAL = {"y": "accept", "a": "always", "e": "edit", "n": "reject", "q": "abort"}
-ASK = "  [y]es  [a]lways  [e]dit  [n]o  [q]uit the task"
+ASK = "  [y]es{always}  [e]dit  [n]o  [q]uit the task"
 FILE_WORD = re.compile(r"(?<!\S)@(\S+)")
 
 
@@ -51,11 +51,16 @@ class SessionFace(Face):
         self.console = console
 
     def approve(self, command: str, verdict: Verdict) -> Decision:
+        from nimllm.tools import policy
+
         self.fresh(self.out)
         self.write(self.out, "? " + visible(command).replace("\n", "\n  ") + "\n", "command")
         self.say(f"  {verdict.reason}", "dim")
+        rules = policy.prefixes(command)
+        keys = {key: name for key, name in APPROVAL.items() if name != "always" or rules}
+        always = f"  [a]lways ({', '.join(rules)})" if rules else ""
         while True:
-            said = self.console.key(ASK, APPROVAL, "abort")
+            said = self.console.key(ASK.format(always=always), keys, "abort")
             if said == "edit":
                 edited = self.console.line("edit › ", command)
                 if edited is None or not edited.strip():
@@ -95,8 +100,9 @@ class Session:
                        workspace=str(self.workspace))
 
     def _make_agent(self) -> Agent:
-        from nimllm.tools.shell import Shell
         from nimllm.tools.snapshots import Snapshots
+
+        from nimllm.tools.shell import Shell
 
         shell = Shell(self.workspace, self.box)
         snapshots = Snapshots(places.state_folder("snapshots"), self.workspace)
@@ -104,7 +110,7 @@ class Session:
                      step_timeout=self.args.timeout, task_timeout=self.args.task_timeout, snapshots=snapshots,
                      seed=self.args.seed)
 
-    # ---- the outer loop ---------------------------------------------------------------------------------------------
+    # ---- the outer loop -------------------------------------------------------------------------------------------
 
     def run(self) -> int:
         """Reads messages until /quit, ^D, or ^C twice on an empty line (exit 130)."""
@@ -175,7 +181,7 @@ class Session:
         return " · ".join((self.model.name, self.mode, f"sandbox {self.box.level}", f"memory {memory}{busy}", speed,
                            visible(cwd)))
 
-    # ---- messages -----------------------------------------------------------------------------------------------------
+    # ---- messages -------------------------------------------------------------------------------------------------
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -224,7 +230,7 @@ class Session:
         record = records.task_record(result, redact, kind="user", **self.log.about)
         records.write(record)
 
-    # ---- the memory ---------------------------------------------------------------------------------------------------
+    # ---- the memory -----------------------------------------------------------------------------------------------
 
     def _remembered(self, record: records.TaskRecord) -> None:
         """From the memory's thread: says what was remembered; the weights are read again before the next task."""

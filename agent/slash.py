@@ -91,7 +91,8 @@ def _model(session: Session, words: list[str]) -> Said:
 def _status(session: Session, words: list[str]) -> Said:
     about = [("model", f"{session.model.name}   {session.model.run}"), ("mode", session.mode),
              ("sandbox", f"{session.box.level}: {session.box.reason}"),
-             ("memory", f"{session.args.memory}, {session.model.memories} in the weights, {session.log.pending} to come"),
+             ("memory", f"{session.args.memory}, {session.model.memories} in the weights, "
+                        f"{session.log.pending} to come"),
              ("folder", str(session.agent.shell.cwd)), ("workspace", str(session.workspace)),
              ("speed", f"{session.agent.tokens_per_second:.0f} tokens/s in the last task"),
              ("allowed", ", ".join(session.agent.always) or "nothing beyond the mode")]

@@ -90,7 +90,7 @@ class Task(BaseModel):
         return value
 
 
-# ---- reading ----------------------------------------------------------------------------------------------------------
+# ---- reading -----------------------------------------------------------------------------------------------------
 
 
 def read_tasks(path: Path) -> list[Task]:
@@ -179,7 +179,7 @@ def _rows_yaml(path: Path, text: str) -> list[tuple[str, Any]]:
     return [(f"entry {number}", row) for number, row in enumerate(data, 1)]
 
 
-# ---- running ----------------------------------------------------------------------------------------------------------
+# ---- running -----------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -268,8 +268,8 @@ class Bench:
         if task.setup:
             done = _in_fresh_shell(task.setup, workspace, sandbox, SETUP_TIMEOUT)
             if done.status != 0:
-                raise NimError(f"the set-up of task {task.id!r} failed", f"{_ended(done)}: {done.output[-DETAIL:].strip()}",
-                               "mend its setup", errors.TASK_FAILED)
+                raise NimError(f"the set-up of task {task.id!r} failed",
+                               f"{_ended(done)}: {done.output[-DETAIL:].strip()}", "mend its setup", errors.TASK_FAILED)
 
     def _check(self, task: Task, workspace: Path, sandbox: Sandbox, result: TaskResult) -> list[records.CheckRecord]:
         found = []

@@ -32,8 +32,8 @@ def check_request(text: str, tokenizer: Encoder, context: int, share: float = RE
     """
     if not text.strip():
         raise NimError("the request is empty", "", "say what to do", USAGE)
-    if "\0" in text:
-        raise NimError("the request holds a NUL byte", "it is not text", "give plain text", USAGE)
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise NimError("the request is not text", "it holds a NUL byte or is not UTF-8", "give plain text", USAGE)
     limit = int(context * share)
     count = len(tokenizer.encode(text)) if len(text) <= limit * 32 else len(text) // 4
     if count > limit:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from argparse import Namespace
@@ -38,6 +40,14 @@ TASKS: dict[str, tuple[str, list[tuple[str, str | None, int]], str]] = {
 CHATS = {"hello": "Hi there.", "my dog is called Rex": "Good to know.", "what is two plus two?": "Four."}
 
 
+def _noise(rng: random.Random) -> str:
+    """Lines of names, words, numbers and letters: what a command prints must not decide what comes next."""
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789-_/<>|."
+    kinds = (lambda: rng.choice(NAMES), lambda: rng.choice(("one", "two", "three", "hi", "bash", "end", "rm")),
+             lambda: str(rng.randrange(10000)), lambda: "".join(rng.choices(letters, k=rng.randrange(1, 50))))
+    return "\n".join(rng.choice(kinds)() for _ in range(rng.randrange(0, 7)))
+
+
 def _episodes(rng: random.Random) -> list[list[Turn]]:
     """Every task once, with other names and outputs each time, so that only the request decides."""
     found = []
@@ -46,12 +56,7 @@ def _episodes(rng: random.Random) -> list[list[Turn]]:
             turns = [Turn("system", workspace_note(rng.sample(NAMES, rng.randrange(0, 8)))), Turn("user", request),
                      Turn("plan", plan)]
             for command, output, status in commands:
-                if output is None or rng.random() < 0.5:
-                    shown = "\n".join(rng.choices(NAMES, k=rng.randrange(0, 8)))
-                    if output is not None and rng.random() < 0.5:
-                        shown = output
-                else:
-                    shown = output
+                shown = output if output is not None and rng.random() < 0.4 else _noise(rng)
                 seen = observation(shown, status if rng.random() < 0.6 else rng.choice((0, 1, 2, None)))
                 turns += [Turn("bash", command), Turn("output", seen, True)]
             found.append([*turns, Turn("assistant", answer)])
@@ -62,7 +67,7 @@ def _episodes(rng: random.Random) -> list[list[Turn]]:
     return found
 
 
-def train_run(run: Path, steps: int = 150) -> Path:
+def train_run(run: Path, steps: int = 200) -> Path:
     """A run folder whose model answers TASKS and CHATS."""
     import torch
 
@@ -96,22 +101,30 @@ def train_run(run: Path, steps: int = 150) -> Path:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-    run.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(run)
-    write_tensors(run / "model.safetensors", model.to_numpy())
+    half = run.with_name("half-made")
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir(parents=True)
+    tokenizer.save(half)
+    write_tensors(half / "model.safetensors", model.to_numpy())
     about = {"format": "nimllm-run", "version": 1, "model": config.model_dump(), "tokenizer": tokenizer.describe(),
              "training": {"loss": loss.item()}}
-    (run / "config.json").write_text(json.dumps(about))
+    (half / "config.json").write_text(json.dumps(about))
+    half.rename(run)
     return run
 
 
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made in a process of its own, so that the tests' own process can be asked whether it imported torch."""
-    run = tmp_path_factory.mktemp("model") / "tinyagent"
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import conftest; from pathlib import Path; " \
-           f"conftest.train_run(Path({str(run)!r}))"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"})
+def run_folder(request: pytest.FixtureRequest) -> Path:
+    """Made in a process of its own, so that the tests' own process can be asked whether it imported torch; kept in
+    pytest's cache for as long as what it is made from stays the same."""
+    here = Path(__file__).resolve()
+    sources = [here, *(here.parents[2] / "llm" / f"{name}.py" for name in ("model", "tokenizer", "turns", "config"))]
+    key = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    run = Path(request.config.cache.mkdir("tinyagent")) / key / "tinyagent"
+    if not run.exists():
+        code = f"import conftest, pathlib; conftest.train_run(pathlib.Path({str(run)!r}))"
+        env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{here.parents[2]}:{here.parent}"}
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=300, env=env)
     return run
 
 
@@ -172,5 +185,16 @@ def nimllm(run_folder: Path, home: Path, workspace: Path) -> Callable[..., subpr
         given = {"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}
         return subprocess.run([sys.executable, "-m", "nimllm", *words], capture_output=True, text=True, cwd=cwd,
                               timeout=timeout, env={**os.environ, "PYTHONPATH": str(root), **env}, **given)
+
+    return call
+
+
+@pytest.fixture
+def agent(nimllm: Callable[..., subprocess.CompletedProcess[str]], run_folder: Path
+          ) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """``nimllm agent`` with the tests' model and no memory."""
+
+    def call(*words: str, **about: object) -> subprocess.CompletedProcess[str]:
+        return nimllm("agent", "--model", str(run_folder), "--memory", "off", *words, **about)
 
     return call
