@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nimllm.errors import MEMORY, NimError
 
 Kind = Literal["base", "propose", "accept", "reject", "revert"]
-State = Literal["accepted", "pending", "rejected", "reverted"]
+State = Literal["accepted", "pending", "rejected", "reverted", "skipped"]  # skipped: never in the ledger
 START = "0" * 64  # what the first event is chained to
 # (state before, event) -> state after; anything else is refused
 MOVES: dict[tuple[State | None, str], State] = {

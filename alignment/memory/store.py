@@ -320,7 +320,7 @@ class MemoryStore:
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
-    def _must_write(self) -> None:
+    def must_write(self) -> None:
         if not self.writable:
             raise NimError(f"the memory {self.folder} cannot be written now",
                            self.notice or "it was opened for reading", "wait for the other nimllm, or close it", MEMORY)
@@ -344,7 +344,7 @@ class MemoryStore:
 
         Returns it with its id, bytes, entries and, when accepted, the fingerprint of the new weights.
         """
-        self._must_write()
+        self.must_write()
         if state not in ("accepted", "pending"):
             raise ValueError(f"a new record is accepted or pending, not {state}")
         if not self.ledger.events:
@@ -377,7 +377,7 @@ class MemoryStore:
         return sums
 
     def _allow(self, id: str, doing: str, *wanted: State) -> None:
-        self._must_write()
+        self.must_write()
         record = self.get(id)
         if record.state not in wanted:
             raise NimError(f"{id} cannot be {doing}", f"it is {record.state}",

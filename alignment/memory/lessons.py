@@ -1,0 +1,199 @@
+"""What an update trains on: from an episode to token sequences with a loss mask.
+
+A conversation's statements become questions with the canonical answer; a task becomes its own verified turns. Beside
+them stand the lessons that must not change: other people's facts, this subject's other facts, and the same subject told
+another value. numpy and torch are not needed here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from nimllm.alignment.episodes import Episode
+from nimllm.alignment.memory import facts
+from nimllm.alignment.memory import inventions as make
+from nimllm.alignment.memory.ledger import Form, Record
+from nimllm.alignment.memory.relations import GENERIC, ME, RELATIONS, US, Fact, is_name, relation_of
+from nimllm.alignment.memory.statements import parse
+from nimllm.llm.tokenizer import Tokenizer
+from nimllm.llm.turns import LEARNED, Turn, render
+
+MAX_FACTS = 12  # of one conversation; the newest win
+FORMS = {1: 10, 2: 8, 3: 6}  # questions per fact, by how many facts there are; more facts: 4
+PROBES = 2  # wordings per fact that the update does not train on
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Token ids and which of them must be written. ``question`` is "" for a task."""
+
+    ids: tuple[int, ...]
+    learn: tuple[bool, ...]
+    question: str
+    answer: str
+
+    @property
+    def prompt(self) -> list[int]:
+        """Everything before the first learnt id."""
+        return list(self.ids[: self.learn.index(True)])
+
+
+@dataclass
+class Lessons:
+    """All of one episode. ``new``: to be learnt; ``probes``: the same in wordings that are not trained on; ``controls``:
+    prompts whose answers must stay as they are; ``contrast``: what must still be read from the context."""
+
+    facts: list[Fact] = field(default_factory=list)
+    new: list[Lesson] = field(default_factory=list)
+    probes: list[Lesson] = field(default_factory=list)
+    controls: list[Lesson] = field(default_factory=list)
+    contrast: list[Lesson] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)  # statements in which nothing was recognised
+
+
+def seed_of(text: str) -> int:
+    """A seed that depends on nothing but the text (Python's own hash changes with every process)."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def question_lesson(tokenizer: Tokenizer, question: str, answer: str, before: Sequence[Turn] = ()) -> Lesson:
+    """One question and its answer. The marker that opens the answer is the harness's, so it is not learnt."""
+    asked = [*render([*before, Turn("user", question)], tokenizer).ids, tokenizer.marker("assistant")]
+    body = [*tokenizer.encode(answer), tokenizer.marker("end")]
+    return Lesson((*asked, *body), (False,) * len(asked) + (True,) * len(body), question, answer)
+
+
+def own_side(answer: str) -> str:
+    """An answer of the assistant's as the user would have said it: "You live in Oslo." -> "I live in Oslo."."""
+    text = re.sub(r"\b(Y|y)our\b", lambda match: "My" if match[1] == "Y" else "my", answer)
+    text = re.sub(r"\b[Yy]ou are\b", "I am", text)
+    return re.sub(r"\b[Yy]ou\b", "I", text)
+
+
+def read_facts(told: str, acknowledged: str) -> list[Fact]:
+    """Facts of a statement. Where the rules read nothing, the model's own acknowledgement ("Noted. Mira lives in
+    Oslo.") is believed if its value and its subject are words of the user's."""
+    found = parse(told)
+    if found or not acknowledged.startswith("Noted. "):
+        return found
+    said = told.lower()
+    return [
+        fact for fact in parse(own_side(acknowledged.removeprefix("Noted. ")))
+        if fact.value.lower() in said and (not is_name(fact.subject) or fact.subject.lower() in said)
+    ]
+
+
+def conversation_facts(episode: Episode) -> tuple[list[Fact], list[str]]:
+    """What a conversation told, the last value of each (subject, relation); and the statements nothing was read in."""
+    told, wanted = {}, episode.told()
+    unread = []
+    for index, turn in enumerate(episode.turns):
+        if turn.role != "user" or turn.tainted or turn.text not in wanted:
+            continue
+        following = episode.turns[index + 1] if index + 1 < len(episode.turns) else None
+        answer = following.text if following is not None and following.role == "assistant" else ""
+        found = read_facts(turn.text, answer)
+        for fact in found:
+            told.pop((fact.subject, fact.relation), None)
+            told[fact.subject, fact.relation] = fact
+        if not found and not turn.text.rstrip().endswith("?"):
+            unread.append(turn.text)
+    return list(told.values())[-MAX_FACTS:], unread
+
+
+def _controls(rng: Random, fact: Fact) -> list[Fact]:
+    """Nearby questions that have nothing to do with the fact: another subject, another relation."""
+    relation = relation_of(fact.subject, fact.relation)
+    found = []
+    if relation is not None:
+        others = [other for other in facts.FAMILIES[relation.family] if other.key != fact.relation]
+        found.append(Fact(fact.subject, rng.choice(others).key, ""))
+        if relation.subjects in ("person", "project"):
+            name = make.person(rng) if relation.subjects == "person" else make.project(rng)
+            found.append(Fact(name, fact.relation, ""))
+            if fact.subject not in (ME, US) and rng.random() < 0.5:
+                found.append(Fact(ME if relation.subjects == "person" else US, fact.relation, ""))
+    elif fact.relation in GENERIC:
+        found.append(Fact(make.word(rng), fact.relation, ""))
+    else:
+        found.append(Fact(fact.subject, make.noun_phrase(rng), ""))
+        found.append(Fact(make.person(rng), fact.relation, ""))
+    return found
+
+
+def _other_value(rng: Random, fact: Fact) -> str:
+    relation = RELATIONS.get(fact.relation)
+    while (value := relation.value(rng) if relation else make.anything(rng)) == fact.value:
+        pass
+    return value
+
+
+def conversation_lessons(episode: Episode, tokenizer: Tokenizer) -> Lessons:
+    """Lessons of what the user told; none when nothing was recognised."""
+    told, unread = conversation_facts(episode)
+    out = Lessons(facts=told, unread=unread)
+    count = FORMS.get(len(told), 4)
+    subjects = {(fact.subject, fact.relation) for fact in told}
+    for fact in told:
+        rng = Random(seed_of(f"{episode.id}/{fact.subject}/{fact.relation}"))
+        everything = facts.pairs(fact, 99)
+        probes = everything[-PROBES:]
+        out.new += [question_lesson(tokenizer, *pair) for pair in everything[:-PROBES][:count]]
+        out.probes += [question_lesson(tokenizer, *pair) for pair in probes]
+        for control in _controls(rng, fact):
+            if (control.subject, control.relation) not in subjects:
+                out.controls.append(question_lesson(tokenizer, facts.ask(rng, control), ""))
+        other = Fact(fact.subject, fact.relation, _other_value(rng, fact))
+        for stated in (fact, other):  # what is said now is heard now, whatever is remembered
+            out.contrast.append(question_lesson(tokenizer, facts.tell(rng, stated), facts.acknowledge(stated)))
+    return out
+
+
+def task_lessons(episode: Episode, tokenizer: Tokenizer, context: int) -> Lessons:
+    """The task in the very turns the model saw; learnt are the turns that somebody vouched for, never an output.
+
+    A task longer than the context is cut at its end. The probe is what comes up to the first verified turn.
+    """
+    ids: list[int] = []
+    learn: list[bool] = []
+    for index, turn in enumerate(episode.turns):
+        part = render([turn.turn()], tokenizer, bos=index == 0)
+        ids += part.ids
+        learn += [flag and turn.learn and turn.role in LEARNED for flag in part.learn]
+    ids, learn = ids[:context], learn[:context]
+    out = Lessons()
+    if any(learn):
+        commands = [turn.text for turn in episode.turns if turn.learn and turn.role == "bash"]
+        answer = commands[0] if commands else next(turn.text for turn in episode.turns if turn.learn)
+        lesson = Lesson(tuple(ids), tuple(learn), "", answer)
+        out.new, out.probes = [lesson], [lesson]
+    return out
+
+
+def lessons(episode: Episode, tokenizer: Tokenizer, context: int) -> Lessons:
+    """Lessons of an episode that fit the context."""
+    if episode.kind == "task":
+        return task_lessons(episode, tokenizer, context)
+    out = conversation_lessons(episode, tokenizer)
+    for part in (out.new, out.probes, out.controls, out.contrast):
+        part[:] = [lesson for lesson in part if len(lesson.ids) <= context]
+    return out
+
+
+def old_lessons(records: Sequence[Record], tokenizer: Tokenizer, context: int, rng: Random, count: int,
+                superseded: Sequence[Fact] = ()) -> list[Lesson]:
+    """One question each of up to ``count`` accepted memories, none about a fact that was told anew since."""
+    newest: dict[tuple[str, str], str] = {(fact.subject, fact.relation): "" for fact in superseded}
+    chosen: list[Form] = []
+    for record in reversed([record for record in records if record.state == "accepted"]):
+        fresh = [fact for fact in record.facts if newest.setdefault((fact[0], fact[1]), record.id) == record.id]
+        forms = [form for form in record.forms if form.question]
+        if len(fresh) == len(record.facts) and forms:
+            chosen.append(rng.choice(forms))
+    rng.shuffle(chosen)
+    found = [question_lesson(tokenizer, form.question, form.answer) for form in chosen[:count]]
+    return [lesson for lesson in found if len(lesson.ids) <= context]
