@@ -8,6 +8,7 @@ as the first one prints it, so that it can be copied.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -31,7 +32,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Deed:
-    """``direct`` holds templates with {it}; ``then`` the same after "find it and"."""
+    """``direct`` and ``plan`` hold templates with {it}; ``then`` the same after "find it and"."""
 
     direct: tuple[str, ...]
     then: tuple[str, ...]
@@ -41,6 +42,9 @@ class Deed:
     ordered: bool = False
     answer: str | None = None
     slots: Mapping[str, object] = field(default_factory=dict)
+
+    def planned(self, it: str = "it") -> str:
+        return re.sub(r"\{(\w+)\}", lambda found: it if found[1] == "it" else str(self.slots[found[1]]), self.plan)
 
 
 Make = Callable[[World, random.Random, str], Deed]
@@ -63,7 +67,7 @@ def head(world: World, rng: random.Random, path: str) -> Deed:
     return Deed(("(show|print|give me|display) the {part} (of|from) {it}", "{part} of {it}",
                  "what {verb} the {part} of {it}?", "(show|tell) me the {part} of {it}"),
                 ("(show|print|give me) its {part}", "(show|print) the {part} (of it|)", "(print|display) its {part}"),
-                f"head -n {n} {quoted(path)}", "print its first line" + ("s" if n > 1 else ""), True, True,
+                f"head -n {n} {quoted(path)}", "print the first line" + ("s" if n > 1 else "") + " of {it}", True, True,
                 slots={"part": "first line" if n == 1 else f"first {n} lines", "verb": "is" if n == 1 else "are"})
 
 
@@ -72,7 +76,7 @@ def tail(world: World, rng: random.Random, path: str) -> Deed:
     return Deed(("(show|print|give me|display) the {part} (of|from) {it}", "{part} of {it}",
                  "what {verb} the {part} of {it}?", "(show|tell) me the {part} of {it}"),
                 ("(show|print|give me) its {part}", "(show|print) the {part} (of it|)", "(print|display) its {part}"),
-                f"tail -n {n} {quoted(path)}", "print its last line" + ("s" if n > 1 else ""), True, True,
+                f"tail -n {n} {quoted(path)}", "print the last line" + ("s" if n > 1 else "") + " of {it}", True, True,
                 slots={"part": "last line" if n == 1 else f"last {n} lines", "verb": "is" if n == 1 else "are"})
 
 
@@ -81,7 +85,7 @@ def lines(world: World, rng: random.Random, path: str) -> Deed:
     return Deed(("how many lines (does {it} have|are in {it})?", "count the lines (of|in) {it}",
                  "number of lines (of|in) {it}", "(tell me|what is) the number of lines in {it}"),
                 ("count its lines", "(tell me|say|show) how many lines it has", "count the lines (in it|)"),
-                f"wc -l {quoted(path)}", "count its lines", True, False, "{output}")
+                f"wc -l {quoted(path)}", "count the lines of {it}", True, False, "{output}")
 
 
 def words(world: World, rng: random.Random, path: str) -> Deed:
@@ -89,7 +93,7 @@ def words(world: World, rng: random.Random, path: str) -> Deed:
     return Deed(("how many words (does {it} have|are in {it})?", "count the words (of|in) {it}",
                  "number of words (of|in) {it}"),
                 ("count its words", "(tell me|say|show) how many words it has", "count the words (in it|)"),
-                f"wc -w {quoted(path)}", "count its words", True, False, "{output}")
+                f"wc -w {quoted(path)}", "count the words of {it}", True, False, "{output}")
 
 
 def show(world: World, rng: random.Random, path: str) -> Deed:
@@ -99,7 +103,7 @@ def show(world: World, rng: random.Random, path: str) -> Deed:
     return Deed(("(show|print|display) (me|) (the content of|the contents of|what is in|) {it}", "what is in {it}?",
                  "what does {it} (contain|say)?", "cat {it}", "content of {it}"),
                 ("(show|print|display) it", "(show|print) (me|) its content", "cat it", "(show|tell) me what is in it"),
-                f"cat {quoted(path)}", "print it", True, True)
+                f"cat {quoted(path)}", "print {it}", True, True)
 
 
 def gzip(world: World, rng: random.Random, path: str) -> Deed:
@@ -108,13 +112,13 @@ def gzip(world: World, rng: random.Random, path: str) -> Deed:
     return Deed(("(compress|gzip) {it}", "(compress|pack) {it} (with|using) gzip", "make a gz of {it}",
                  "turn {it} into a gz file"),
                 ("(compress|gzip) it", "(compress|pack) it with gzip", "gzip that one"),
-                f"gzip {quoted(path)}", "compress it", False, answer="Done: it is compressed.", slots={"gz": "gz"})
+                f"gzip {quoted(path)}", "compress {it}", False, answer="Done: it is compressed.", slots={"gz": "gz"})
 
 
 def remove(world: World, rng: random.Random, path: str) -> Deed:
     return Deed(("(delete|remove|erase) {it}", "get rid of {it}", "throw {it} away", "rm {it}"),
                 ("(delete|remove|erase) it", "get rid of it", "rm it", "throw it away"),
-                f"rm {quoted(path)}", "delete it", False, answer="Done: it is deleted.")
+                f"rm {quoted(path)}", "delete {it}", False, answer="Done: it is deleted.")
 
 
 def _folder(world: World, path: str) -> str:
@@ -129,7 +133,7 @@ def move(world: World, rng: random.Random, path: str) -> Deed:
     return Deed(("move {it} (to|into) (the folder|) {folder}", "(put|mv) {it} into {folder}",
                  "{it} belongs into {folder}", "{it} (should|must) go (to|into) {folder}"),
                 ("move it (to|into) (the folder|) {folder}", "put it into {folder}", "mv it to {folder}"),
-                f"mv {quoted(path)} {quoted(folder)}/", f"move it to {folder}", False,
+                f"mv {quoted(path)} {quoted(folder)}/", "move {it} to {folder}", False,
                 answer=f"Done: it is in {folder}.", slots={"folder": folder})
 
 
@@ -138,7 +142,7 @@ def copy(world: World, rng: random.Random, path: str) -> Deed:
     return Deed(("copy {it} (to|into) (the folder|) {folder}", "put a copy of {it} into {folder}",
                  "cp {it} to {folder}", "I need a copy of {it} in {folder}"),
                 ("copy it (to|into) (the folder|) {folder}", "put a copy (of it|) into {folder}", "cp it to {folder}"),
-                f"cp {quoted(path)} {quoted(folder)}/", f"copy it to {folder}", False,
+                f"cp {quoted(path)} {quoted(folder)}/", "copy {it} to {folder}", False,
                 answer=f"Done: a copy is in {folder}.", slots={"folder": folder})
 
 
@@ -147,7 +151,7 @@ def backup(world: World, rng: random.Random, path: str) -> Deed:
     return Deed(("copy {it} to {name}", "save a copy of {it} (as|under the name) {name}",
                  "make a copy of {it} called {name}", "duplicate {it} as {name}"),
                 ("copy it to {name}", "save a copy (of it|) as {name}", "make a copy called {name}"),
-                f"cp {quoted(path)} {quoted(name)}", f"copy it to {name}", False, answer=f"Done: the copy is {name}.",
+                f"cp {quoted(path)} {quoted(name)}", "copy {it} to {name}", False, answer=f"Done: the copy is {name}.",
                 slots={"name": name})
 
 
@@ -158,8 +162,8 @@ def protect(world: World, rng: random.Random, path: str) -> Deed:
     return Deed(("(set|change) the (mode|permissions) of {it} to {mode}", "chmod {mode} {it}",
                  "give {it} (the mode|mode) {mode}"),
                 ("(set|change) its (mode|permissions) to {mode}", "chmod it to {mode}", "give it mode {mode}"),
-                f"chmod {mode} {quoted(path)}", f"set its mode to {mode}", False, answer=f"Done: its mode is {mode}.",
-                slots={"mode": mode})
+                f"chmod {mode} {quoted(path)}", "set the mode of {it} to {mode}", False,
+                answer=f"Done: its mode is {mode}.", slots={"mode": mode})
 
 
 def append(world: World, rng: random.Random, path: str) -> Deed:
@@ -170,8 +174,8 @@ def append(world: World, rng: random.Random, path: str) -> Deed:
     return Deed(("(append|add) (the line|) '{line}' to {it}", "(add|write) '{line}' at the end of {it}",
                  "{it} needs one more line: '{line}'"),
                 ("(append|add) (the line|) '{line}' (to it|)", "write '{line}' at its end", "add '{line}' at the end"),
-                f"echo {string(line)} >> {quoted(path)}", f"append {line}", False, answer=f"Done: {line} is added.",
-                slots={"line": line})
+                f"echo {string(line)} >> {quoted(path)}", "append {line} to {it}", False,
+                answer=f"Done: {line} is added.", slots={"line": line})
 
 
 def replace(world: World, rng: random.Random, path: str) -> Deed:
@@ -185,7 +189,7 @@ def replace(world: World, rng: random.Random, path: str) -> Deed:
                  "in {it}, replace {old} (by|with) {new}", "swap {old} for {new} in {it}"),
                 ("replace {old} (by|with) {new} in it", "change {old} to {new} (in it|there)",
                  "in it, replace {old} (by|with) {new}"),
-                f"sed -i 's/{old}/{new}/g' {quoted(path)}", f"replace {old} by {new}", False,
+                f"sed -i 's/{old}/{new}/g' {quoted(path)}", "replace {old} by {new} in {it}", False,
                 answer=f"Done: {new} instead of {old}.", slots={"old": old, "new": new})
 
 

@@ -21,7 +21,8 @@ class Draft:
 
     ``requests``: wordings of the same request, at least one (2 to 4 are better; training uses several).
     ``commands``: the right bash commands, in order, run in one persistent shell that starts in the world's root.
-    ``plan``: one short line per command ("count the lines of notes.txt").
+    ``plan``: one short line per command ("count the lines of notes.txt"); none for a repair, since the plan is made
+    before anything has failed.
     ``asks``: True when the user wants to know something: then the output of the last command is the truth and the
     model's output must match it; False when only the state of the files (and git) afterwards matters.
     ``ordered``: whether the order of output lines matters to the user.

@@ -14,14 +14,14 @@ SHOW = "(show|list|print|give me|display)"
 RUN = "(run|execute|start)"
 
 
-def _place(rng: random.Random) -> str:
+def test_folder(rng: random.Random) -> str:
     """The folder of the tests."""
     return rng.choice(("tests",) * 6 + ("test", ""))
 
 
 @schema("tests.failing", "python3 grep", weight=3)
 def failing(world: World, rng: random.Random) -> Draft:
-    found = project(world, rng, tests=_place(rng), failing=rng.randint(1, 3))
+    found = project(world, rng, tests=test_folder(rng), failing=rng.randint(1, 3))
     return single(rng, (
         "(run|execute|start) (the|all|all the|the unit|) tests and (tell me|say|show|list) (which|which ones) fail",
         "which (of the|) tests (fail|are failing|are broken|do not pass) (here|in this project|right now|)?",
@@ -32,12 +32,12 @@ def failing(world: World, rng: random.Random) -> Draft:
         "do any tests fail? (show|tell|list) (me|) which",
         "failing tests?",
         "run the python (tests|unit tests) and report (the|all) failures"),
-        found.runner() + " 2>&1 | grep -E '^(FAIL|ERROR)'", "run the tests, keep the failures", True)
+        found.runner() + " 2>&1 | grep -E '^(FAIL|ERROR):'", "run the tests, keep the failures", True)
 
 
 @schema("tests.pass", "python3 tail", weight=2)
 def passing(world: World, rng: random.Random) -> Draft:
-    found = project(world, rng, tests=_place(rng),
+    found = project(world, rng, tests=test_folder(rng),
                     failing=rng.choice((0, 0, 1, 2)))
     return single(rng, (
         "do (the|all|all the|the unit) tests pass (here|in this project|)?",
@@ -52,7 +52,7 @@ def passing(world: World, rng: random.Random) -> Draft:
 
 @schema("tests.one_file", "python3 tail")
 def one_file(world: World, rng: random.Random) -> Draft:
-    found = project(world, rng, tests=_place(rng), failing=rng.choice((0, 0, 1)))
+    found = project(world, rng, tests=test_folder(rng), failing=rng.choice((0, 0, 1)))
     file = rng.choice(found.test_files)
     return single(rng, (
         "(run|execute) (only|just|) the tests (in|of) {file}",
@@ -68,7 +68,7 @@ def one_file(world: World, rng: random.Random) -> Draft:
 
 @schema("tests.count", "grep wc")
 def count_tests(world: World, rng: random.Random) -> Draft:
-    project(world, rng, tests=_place(rng))
+    project(world, rng, tests=test_folder(rng))
     return single(rng, (
         "how many (unit|) tests (are there|do we have|does this project have|exist) (here|)?",
         "count the (unit|test|) (tests|test functions|test methods) (of this project|here|)",
@@ -82,7 +82,7 @@ def count_tests(world: World, rng: random.Random) -> Draft:
 
 @schema("tests.list", "grep")
 def list_tests(world: World, rng: random.Random) -> Draft:
-    project(world, rng, tests=_place(rng), modules=(2, 3))
+    project(world, rng, tests=test_folder(rng), modules=(2, 3))
     return single(rng, (
         f"{SHOW} (all|the|all the) (unit|) tests (of this project|here|)",
         "which (unit|) tests (are there|exist|do we have|does this project have)?",
@@ -232,13 +232,13 @@ def not_executable(world: World, rng: random.Random) -> Draft:
     if not any(not world.entries[path].mode & 0o100 for path in world.files("sh")):
         raise Unsuitable("all are executable")
     return single(rng, (
-        "which (shell scripts|scripts|.sh files) are not executable (here|)?",
-        "(list|find|show) (the|all|) (shell scripts|.sh files) (that are not|which are not|not) executable",
-        "(shell scripts|.sh files) without the (execute|executable) (bit|permission)",
+        "which (shell scripts|scripts|{sh} files) are not executable (here|)?",
+        "(list|find|show) (the|all|) (shell scripts|{sh} files) (that are not|which are not|not) executable",
+        "(shell scripts|{sh} files) without the (execute|executable) (bit|permission)",
         "(are there|any) (shell|bash|) scripts that (cannot be executed|are not executable)? (list|show) them",
-        "find .sh files (I|that I) cannot execute",
+        "find {sh} files (I|that I) cannot execute",
         "which (shell|bash) scripts (lack|miss|need) the (execute|executable) (bit|permission)?"),
-        "find . -name '*.sh' -type f ! -perm -u+x", "find scripts that are not executable", True, protected=(".sh",))
+        "find . -name '*.sh' -type f ! -perm -u+x", "find scripts that are not executable", True, sh=".sh")
 
 
 @schema("script.syntax", "bash")

@@ -20,7 +20,7 @@ def fetched(world: World, rng: random.Random, target: Target) -> Draft:
     """Find the target, then do something with it."""
     what = deed(world, rng, target.path)
     slots = [str(value) for value in (*target.slots.values(), *what.slots.values()) if str(value)]
-    return Draft(requests(rng, target, what), [target.command, what.command], [target.plan, what.plan], what.asks,
+    return Draft(requests(rng, target, what), [target.command, what.command], [target.plan, what.planned()], what.asks,
                  what.ordered, what.answer, protected=tuple(slots))
 
 
@@ -152,7 +152,8 @@ def in_folder(world: World, rng: random.Random) -> Target:
 def defining(world: World, rng: random.Random) -> Target:
     module, name = project(world, rng).function(rng)
     return Target("the file (that defines|defining|with the definition of) {name}",
-                  "(where|in which file) is {name} defined?", f"grep -rn 'def {name}(' .", f"find the definition of {name}", f"./{module.path}", {"name": name})
+                  "(where|in which file) is {name} defined?",
+                  f"grep -rn 'def {name}(' .", f"find the definition of {name}", f"./{module.path}", {"name": name})
 
 
 @schema("chain.largest", "find sort head", steps=2, weight=2)

@@ -389,10 +389,10 @@ def without_header(world: World, rng: random.Random) -> Draft:
         f"(list|show|find) (the|all|) python files (without|that lack|missing) {{header}} {HERE}",
         f"python files without {{header}} {HERE}",
         "(in which|which) python files is {header} (missing|not there)?",
-        f"find (the|all|) .py files (that do not contain|not containing|without) {{header}} {HERE}",
+        f"find (the|all|) {py} files (that do not contain|not containing|without) {{header}} {HERE}",
         "where is {header} missing? (look at|check) the python files"),
         f"grep -rL --include='*.py' {quoted(header)} .", f"find python files without {header}", True, header=header,
-        protected=(".py",))
+        py=".py")
 
 
 @schema("code.show_function", "sed", weight=1.5)

@@ -22,6 +22,12 @@ def committed(world: World, least: int = 1) -> list[str]:
     return sorted(paths)
 
 
+def unlink(world: World) -> None:
+    """Drop symbolic links: the history leaves them out, so that they would count as untracked."""
+    for path in [path for path, entry in world.entries.items() if entry.kind == "link"]:
+        del world.entries[path]
+
+
 def edit(world: World, rng: random.Random, path: str) -> None:
     """Change a committed file without staging it."""
     lines = world.read(path).split("\n")
@@ -89,6 +95,7 @@ def status(world: World, rng: random.Random) -> Draft:
 
 @schema("git.untracked", "git", git=True)
 def untracked(world: World, rng: random.Random) -> Draft:
+    unlink(world)
     edit(world, rng, rng.choice(committed(world)))
     for _ in range(rng.randint(1, 3)):
         name = world.new_name()
@@ -504,7 +511,7 @@ def ignored(world: World, rng: random.Random) -> Draft:
         return single(rng, (
             "is {file} ignored (by git|)?", "does git ignore {file}?",
             "(check|tell me) (whether|if) git ignores {file}",
-            "(check|tell me) (whether|if) {file} is ignored (by git|)", "is {file} covered by .gitignore?",
+            "(check|tell me) (whether|if) {file} is ignored (by git|)", "is {file} covered by the ignore rules?",
             "{file}: ignored by git or not?"),
             f"git check-ignore {quoted(file)}", f"ask git about {file}", True, f"Yes, git ignores {file}.", file=file)
     return single(rng, (
