@@ -1,5 +1,6 @@
 """Many wordings of one request: a small alternation grammar, and the noise of people who type."""
 
+# ruff: noqa: SIM905 (word lists are read and edited as text)
 from __future__ import annotations
 
 import random
@@ -20,7 +21,19 @@ def say(rng: random.Random, template: str, **slots: object) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: str(slots[found.group(1)]), template)
 
 
-_POLITE_BEFORE = ("please ", "can you ", "could you ", "I want to ", "I need to ", "help me ", "hey, ", "now ", "go and ")
+_IMPERATIVES = frozenset("""
+    add append align archive back build calculate change check cd clean clear collect combine commit compare
+    compress compute concatenate convert copy count create cut decode decompress define delete diff display
+    divide do drop duplicate echo edit empty encode enter erase extend extract fetch filter find fix format get
+    give go grep group gunzip gzip hash hide highlight insert install join keep leave let link list locate look
+    lock make mark measure merge mkdir move multiply name number open order output overwrite pack paste pick
+    prefix prepend preview print pull put read rebuild relocate remove rename repair repeat replace reset
+    restore retrieve reverse run save search set show skip sort split stage store strip substitute subtract sum
+    swap switch symlink tag take tar tell throw tidy total touch translate trim truncate try turn undo unpack
+    untar unzip update use wipe write zip""".split())
+_UNLUCKY = frozenset({"count", "shift"})  # words that one lost letter makes rude
+_POLITE_BEFORE = ("please ", "can you ", "could you ", "I want to ", "I need to ", "help me ", "hey, ", "now ",
+                  "go and ")
 _POLITE_AFTER = (" please", ", please", " for me", ", thanks", " now")
 
 
@@ -29,7 +42,7 @@ def humanise(rng: random.Random, request: str, protected: tuple[str, ...] = ()) 
     text = request
     question = text.endswith("?") or text.split(" ", 1)[0].lower() in (
         "what", "which", "how", "who", "where", "when", "is", "are", "does", "do", "did")
-    if not question and rng.random() < 0.25:
+    if text.split(" ", 1)[0].lower() in _IMPERATIVES and rng.random() < 0.25:
         before = rng.choice(_POLITE_BEFORE)
         text = before + text
         if before.startswith(("can", "could")):
@@ -42,7 +55,8 @@ def humanise(rng: random.Random, request: str, protected: tuple[str, ...] = ()) 
         text += "."
     if rng.random() < 0.05:
         words = [i for i, word in enumerate(text.split(" "))
-                 if word.isalpha() and len(word) > 4 and not any(word in name or name in word for name in protected)]
+                 if word.isalpha() and len(word) > 4 and word.lower() not in _UNLUCKY
+                 and not any(word in name or name in word for name in protected)]
         if words:
             parts = text.split(" ")
             at = rng.choice(words)
