@@ -77,7 +77,8 @@ def show_list(store: MemoryStore, records: list[Record], action: str) -> None:
         table.add_column(name, justify="right" if right else "left", no_wrap=name != "what", overflow="fold")
     for record in records:
         table.add_row(
-            record.id, record.time[:16].replace("T", " "), Text(record.state, COLOURS[record.state]), Text(summary(record)),
+            record.id, record.time[:16].replace("T", " "), Text(record.state, COLOURS[record.state]),
+            Text(summary(record)),
             f"{record.loss_before:.2f} → {record.loss_after:.2f}", f"{record.entries:,}",
             f"×{record.perplexity_ratio:.3f}", f"{record.probes_before} → {record.probes_after}")
     console.print(table)
@@ -125,8 +126,9 @@ def show_record(store: MemoryStore, record: Record) -> None:
         if probe.before or probe.after:
             add("", f"before: {probe.before or '(nothing)'}", "dim")
             add("", f"after:  {probe.after or '(nothing)'}")
-    for event in (event for event in store.ledger.events if event.id == record.id):
-        add("ledger", f"{event.seq}  {event.time}  {event.event}" + (f"  {event.detail}" if event.detail else ""), "dim")
+    for event in store.ledger.events:
+        if event.id == record.id:
+            add("ledger", f"{event.seq}  {event.time}  {event.event}  {event.detail}".rstrip(), "dim")
     console.print(lines)
 
 

@@ -44,8 +44,8 @@ class Lesson:
 
 @dataclass
 class Lessons:
-    """All of one episode. ``new``: to be learnt; ``probes``: the same in wordings that are not trained on; ``controls``:
-    prompts whose answers must stay as they are; ``contrast``: what must still be read from the context."""
+    """All of one episode. ``new``: to be learnt; ``probes``: the same in wordings that are not trained on;
+    ``controls``: prompts whose answers must stay; ``contrast``: what must still be read from the context."""
 
     facts: list[Fact] = field(default_factory=list)
     new: list[Lesson] = field(default_factory=list)

@@ -34,7 +34,11 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     from nimllm.alignment.episodes import Episode
     from nimllm.alignment.memory.store import MemoryStore
 
-    episode = Episode.read(arguments.episode)
+    try:
+        episode = Episode.read(arguments.episode)
+    finally:
+        if arguments.consume:
+            arguments.episode.unlink(missing_ok=True)
     with MemoryStore(arguments.run, arguments.state, wait=arguments.wait) as store:
         store.must_write()
         import torch
@@ -50,6 +54,7 @@ def main() -> int:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--state", type=Path)
     parser.add_argument("--episode", type=Path, required=True)
+    parser.add_argument("--consume", action="store_true", help="delete the episode file once it is read")
     parser.add_argument("--method", default="kewc", choices=("kewc", "topk", "literal"))
     parser.add_argument("--mode", default="auto", choices=("auto", "review", "off"))
     parser.add_argument("--budget", type=float, default=0.01)
@@ -67,45 +72,45 @@ def main() -> int:
         answer = {"error": {"what": "the memory update failed", "why": f"{type(error).__name__}: {error}",
                             "mend": "nothing was changed", "code": MEMORY}}
         code = MEMORY
-    print(json.dumps(answer), flush=True)
+    with contextlib.suppress(BrokenPipeError):  # the session is gone; the ledger has the record
+        print(json.dumps(answer), flush=True)
     return code
 
 
 def remember(episode: Episode, run: Path, state: Path | None = None, method: str = "kewc", mode: str = "auto",
              timeout: float | None = None, budget: float = 0.01) -> Record:
-    """One episode into the weights, by a worker. Waits for it, and through a ^C of the caller lets it finish.
+    """One episode into the weights, by a worker. Waits for it; a ^C of the caller lets it finish by itself.
 
-    NimError: what the worker reported, or 7 when it died or was still busy after ``timeout`` seconds (it then goes on by
-    itself: its record shows up in the ledger when it is done).
+    NimError: what the worker reported, or 7 when it died or was still busy after ``timeout`` seconds (it then goes on
+    by itself: its record shows up in the ledger when it is done).
     """
     from nimllm.alignment.memory.ledger import Record
 
     handle, name = tempfile.mkstemp(prefix="nimllm-episode-", suffix=".json")
     os.close(handle)
-    path = Path(name)
-    episode.write(path)
+    episode.write(Path(name))
     command = [sys.executable, "-m", "nimllm.alignment.memory.worker", "--run", str(run), "--episode", name,
-               "--method", method, "--mode", mode, "--budget", str(budget)]
+               "--consume", "--method", method, "--mode", mode, "--budget", str(budget)]
     if state is not None:
         command += ["--state", str(state)]
-    worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              start_new_session=True)
-    try:
+    # a file, not a pipe: a worker that outlives this process must be able to write a warning
+    with tempfile.TemporaryFile() as messages:
+        worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=messages,
+                                  start_new_session=True)
         try:
-            out, err = worker.communicate(timeout=timeout)
+            out, _ = worker.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             raise NimError("the memory update is not done yet", f"it is still busy after {timeout:.0f} s",
                            "it goes on by itself; nimllm memory list shows it when it is done", MEMORY) from None
-    finally:
-        if worker.poll() is not None:
-            path.unlink(missing_ok=True)
+        messages.seek(0)
+        last = messages.read().decode(errors="replace").strip().splitlines()
     try:
         answer = json.loads(out.splitlines()[-1])
         if "error" in answer:
             raise NimError(**answer["error"])
         return Record.model_validate(answer)
     except (ValueError, IndexError, TypeError) as error:
-        last = err.decode(errors="replace").strip().splitlines()
+        Path(name).unlink(missing_ok=True)  # it may have died before it read its episode
         raise NimError("the memory update failed", last[-1] if last else f"exit status {worker.returncode} ({error})",
                        "nothing was changed; nimllm memory verify checks the store", MEMORY) from None
 
