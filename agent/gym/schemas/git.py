@@ -6,75 +6,13 @@ import random
 import shlex
 
 from nimllm.agent.gym import contents
+from nimllm.agent.gym.history import branch_name, committed, dirty, edit, grow, other_branches, unlink
 from nimllm.agent.gym.schema import Draft, Unsuitable, schema
 from nimllm.agent.gym.schemas.phrases import quoted, single, string
 from nimllm.agent.gym.worlds import World
 
 SHOW = "(show|list|print|give me|display)"
 REPO = "(||in this repo|in this repository|in the repo|here|in git)"
-
-
-def committed(world: World, least: int = 1) -> list[str]:
-    """Text files that the history holds."""
-    paths = [path for _, _, part in world.commits for path in part if b"\0" not in world.entries[path].content]
-    if len(paths) < least:
-        raise Unsuitable("too few committed files")
-    return sorted(paths)
-
-
-def unlink(world: World) -> None:
-    """Drop symbolic links: the history leaves them out, so that they would count as untracked."""
-    for path in [path for path, entry in world.entries.items() if entry.kind == "link"]:
-        del world.entries[path]
-
-
-def edit(world: World, rng: random.Random, path: str) -> None:
-    """Change a committed file without staging it."""
-    lines = world.read(path).split("\n")
-    at = rng.randrange(len(lines))
-    lines[at:at + rng.randint(0, 1)] = [" ".join(world.words(rng.randint(1, 4)))]
-    world.edits[path] = ("\n".join(lines).strip("\n") + "\n").encode()
-    if world.edits[path] == world.entries[path].content:
-        world.edits[path] += world.word().encode() + b"\n"
-
-
-def dirty(world: World, rng: random.Random, most: int = 3) -> None:
-    """One to ``most`` changes that are not committed: edits, new files, deletions."""
-    paths = committed(world)
-    for path in rng.sample(paths, min(len(paths), rng.randint(1, most))):
-        how = rng.random()
-        if how < 0.55:
-            edit(world, rng, path)
-        elif how < 0.85:
-            name = world.new_name()
-            world.add_file(name, world.content(name))
-        else:
-            world.setup.append(f"rm {shlex.quote(path)}")
-
-
-def grow(world: World, rng: random.Random, path: str, number: int = 1) -> list[tuple[str, str]]:
-    """``number`` more commits that append a line to ``path``: their (author, message) pairs."""
-    authors = [*sorted({author for author, _, _ in world.commits}), world.name()]
-    made = []
-    for _ in range(number):
-        author, message = rng.choice(authors), contents.commit_message(rng, [path]).replace("'", "")
-        world.setup.append(f"echo {shlex.quote(' '.join(world.words(3)))} >> {shlex.quote(path)} && git -c "
-                           f"user.name={shlex.quote(author)} -c user.email=a@example.org commit -qam '{message}'")
-        made.append((author, message))
-    return made
-
-
-def branch_name(world: World, rng: random.Random) -> str:
-    parts = "-".join("".join(letter for letter in word if letter.isascii() and letter.isalnum()).lower() or "x"
-                     for word in world.words(rng.choice((1, 1, 2))))
-    return rng.choice(("", "", "", "feature/", "fix/", "bugfix-", "release-")) + parts
-
-
-def other_branches(world: World, rng: random.Random, number: int) -> list[str]:
-    names = list(dict.fromkeys(branch_name(world, rng) for _ in range(number)))
-    names = [name for name in names if name not in ("main", "master")]
-    world.setup += [f"git branch {name}" for name in names]
-    return names
 
 
 @schema("git.status", "git", weight=2.5, git=True)

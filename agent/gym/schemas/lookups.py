@@ -9,11 +9,10 @@ import tarfile
 from pathlib import PurePosixPath
 from typing import Literal
 
-from nimllm.agent.gym.history import commit_ids
+from nimllm.agent.gym.history import commit_ids, committed, edit, unlink
 from nimllm.agent.gym.projects import project
 from nimllm.agent.gym.schema import Draft, Unsuitable, schema
 from nimllm.agent.gym.schemas.builds import settings, test_folder
-from nimllm.agent.gym.schemas.git import committed, edit, unlink
 from nimllm.agent.gym.schemas.phrases import quoted, several, string
 from nimllm.agent.gym.schemas.subjects import table
 from nimllm.agent.gym.worlds import World

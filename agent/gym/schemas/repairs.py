@@ -6,8 +6,8 @@ import random
 from pathlib import PurePosixPath
 
 from nimllm.agent.gym.deeds import CHANGE, READ, Make, deed
+from nimllm.agent.gym.history import branch_name, committed
 from nimllm.agent.gym.schema import Draft, Unsuitable, schema
-from nimllm.agent.gym.schemas.git import branch_name, committed
 from nimllm.agent.gym.schemas.lookups import steps
 from nimllm.agent.gym.schemas.phrases import quoted, string
 from nimllm.agent.gym.schemas.sequences import line, plain, top_kind
@@ -90,8 +90,8 @@ def no_folder(world: World, rng: random.Random) -> Draft:
         "{file}: {verb} it into the folder {folder}", "into the folder {folder}, {verb} {file}",
         "I want to {verb} {file} into the folder {folder}"),
         (command, f"mkdir {quoted(folder)}", command),
-        (f"{verb} {path} into {folder}",), False, f"Done: {folder} was missing, it is there now.", fails=(0,), verb=verb,
-        file=path, folder=folder)
+        (f"{verb} {path} into {folder}",), False, f"Done: {folder} was missing, it is there now.", fails=(0,),
+        verb=verb, file=path, folder=folder)
 
 
 @schema("repair.no_parent", "echo mkdir", steps=3)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import re
 
+from nimllm.agent.gym.history import branch_name, dirty, unlink
 from nimllm.agent.gym.projects import different, function_name, project
 from nimllm.agent.gym.schema import Draft, Unsuitable, schema
 from nimllm.agent.gym.schemas.builds import test_folder
-from nimllm.agent.gym.schemas.git import branch_name, dirty, unlink
 from nimllm.agent.gym.schemas.lookups import steps
 from nimllm.agent.gym.schemas.phrases import quoted, string
 from nimllm.agent.gym.schemas.subjects import KINDS, volatile
@@ -336,7 +336,7 @@ def delete_count(world: World, rng: random.Random) -> Draft:
 @schema("sequence.branch_commit", "git", steps=2, weight=1.5, git=True)
 def branch_commit(world: World, rng: random.Random) -> Draft:
     dirty(world, rng)
-    branch, text = branch_name(world, rng), _subject(world, rng)
+    branch, text = branch_name(world, rng), subject(world, rng)
     return steps(rng, (
         "(create|make) a (new|) branch {branch} and commit (everything|all changes) (there|) with message {text}",
         "commit (everything|all changes) (to|on) a new branch {branch}, (message|the message is) {text}",
@@ -349,7 +349,7 @@ def branch_commit(world: World, rng: random.Random) -> Draft:
         branch=branch, text=text)
 
 
-def _subject(world: World, rng: random.Random) -> str:
+def subject(world: World, rng: random.Random) -> str:
     """A commit message of a few words."""
     return rng.choice(("Add", "Fix", "Update", "Remove", "clean up", "Refactor", "improve")) + " " + line(world, rng)
 
@@ -357,7 +357,7 @@ def _subject(world: World, rng: random.Random) -> str:
 @schema("sequence.commit_tag", "git", steps=2, git=True)
 def commit_tag(world: World, rng: random.Random) -> Draft:
     dirty(world, rng)
-    text, tag = _subject(world, rng), f"v{rng.randint(0, 9)}.{rng.randint(0, 30)}.{rng.randint(0, 9)}"
+    text, tag = subject(world, rng), f"v{rng.randint(0, 9)}.{rng.randint(0, 30)}.{rng.randint(0, 9)}"
     return steps(rng, (
         "commit (everything|all changes) with (the message|message) {text} and tag it {tag}",
         "commit (all|everything) as {text}, then (create|set) the tag {tag}",
@@ -372,7 +372,7 @@ def commit_tag(world: World, rng: random.Random) -> Draft:
 @schema("sequence.write_commit", "echo git", steps=2, git=True)
 def write_commit(world: World, rng: random.Random) -> Draft:
     unlink(world)
-    name, words, text = world.new_name(ext=rng.choice(("txt", "md"))), line(world, rng), _subject(world, rng)
+    name, words, text = world.new_name(ext=rng.choice(("txt", "md"))), line(world, rng), subject(world, rng)
     return steps(rng, (
         "(create|make) {name} with the text {words} and commit (it|everything) (with the message|as) {text}",
         "write {words} (to|into) {name}, then commit (it|) with (the message|message) {text}",
@@ -425,7 +425,7 @@ def rename_test_commit(world: World, rng: random.Random) -> Draft:
     found = project(world, rng, tests=test_folder(rng), failing=0, modules=(1, 2))
     world.setup.append("git add -A; git commit -qm 'Add the project'")
     _, old = found.function(rng)
-    new, text = different(rng, function_name, 1, found.names)[0], _subject(world, rng)
+    new, text = different(rng, function_name, 1, found.names)[0], subject(world, rng)
     return steps(rng, (
         "rename {old} to {new} everywhere, run the tests and commit with (the message|message) {text}",
         "rename {old} to {new} (in all files|everywhere), (check|see) that the tests pass, then commit as {text}",
@@ -442,7 +442,7 @@ def rename_test_commit(world: World, rng: random.Random) -> Draft:
 @schema("sequence.commit_log", "git", steps=2, git=True)
 def commit_log(world: World, rng: random.Random) -> Draft:
     dirty(world, rng)
-    text, n = _subject(world, rng), rng.randint(2, 5)
+    text, n = subject(world, rng), rng.randint(2, 5)
     return volatile(steps(rng, (
         "commit (everything|all changes) with (the message|message) {text} and (show|list) the last {n} commits",
         "commit all as {text}, then (show|print) the last {n} commits",
