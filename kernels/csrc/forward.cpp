@@ -50,8 +50,9 @@ void Model::embed(const Chunk &chunk, int64_t token) {
     const auto row = [&](const Matrix &m, int64_t index, bool add) {
         const int64_t wide = kernels_->panel, start = index / wide * wide * m.depth, r = index % wide;
         for (int64_t k = 0; k < m.inputs; ++k) {
-            const float value = bf16_ ? from_bf16(static_cast<const uint16_t *>(m.data)[start + (k / 2 * wide + r) * 2 + k % 2])
-                                      : static_cast<const float *>(m.data)[start + k * wide + r];
+            const int64_t at = start + (bf16_ ? (k / 2 * wide + r) * 2 + k % 2 : k * wide + r);
+            const float value = bf16_ ? from_bf16(static_cast<const uint16_t *>(m.data)[at])
+                                      : static_cast<const float *>(m.data)[at];
             x[k] = add ? x[k] + value : value;
         }
     };
@@ -110,7 +111,8 @@ void Model::cache(const Layer &layer, const Chunk &chunk, int member, int size) 
 void Model::attend(const Layer &layer, const Chunk &chunk, int member, int size) {
     const int64_t hd = c_.head_dim, group = c_.n_heads / c_.n_kv_heads, per_g = chunk.n * group;
     // queries in the order (g, token, head of the group); tiles go round the threads, since later tokens see more
-    const int64_t most = std::max<int64_t>(1, std::min<int64_t>(kernels_->max_queries, (per_g * c_.n_kv_heads + size - 1) / size));
+    const int64_t fair = (per_g * c_.n_kv_heads + size - 1) / size;
+    const int64_t most = std::min<int64_t>(kernels_->max_queries, fair);
     const int64_t tiles = (per_g + most - 1) / most;
     for (int64_t i = member; i < tiles * c_.n_kv_heads; i += size) {
         const int64_t g = i / tiles, first = i % tiles * most, last = std::min(per_g, first + most);
@@ -133,7 +135,9 @@ void Model::attend(const Layer &layer, const Chunk &chunk, int member, int size)
 
 void Model::forward(const Chunk &chunk, int member, int size) {
     const int64_t n = chunk.n;
-    const Sink activation = c_.ffn == NIMLLM_FFN_SWIGLU ? Sink::swiglu : c_.ffn == NIMLLM_FFN_GELU ? Sink::gelu : Sink::relu2;
+    const Sink activation = c_.ffn == NIMLLM_FFN_SWIGLU ? Sink::swiglu
+                            : c_.ffn == NIMLLM_FFN_GELU ? Sink::gelu
+                                                        : Sink::relu2;
     const Share tokens = share(n, member, size);
     for (int64_t token = tokens.first; token < tokens.last; ++token) embed(chunk, token);
     team_.meet();

@@ -58,7 +58,8 @@ static void check(const nimllm_config &c) {
     if (c.pos == NIMLLM_POS_ROPE && c.head_dim % 2) throw Failure(NIMLLM_BAD_CONFIG, "RoPE needs an even head_dim");
     if (c.pos < 0 || c.pos > 1 || c.norm < 0 || c.norm > 1 || c.ffn < 0 || c.ffn > 2 || c.dtype < 0 || c.dtype > 1)
         throw Failure(NIMLLM_BAD_CONFIG, "pos, norm, ffn or dtype is unknown");
-    if (!(c.norm_eps > 0) || !(c.rope_theta > 0)) throw Failure(NIMLLM_BAD_CONFIG, "norm_eps or rope_theta is not positive");
+    if (!(c.norm_eps > 0) || !(c.rope_theta > 0))
+        throw Failure(NIMLLM_BAD_CONFIG, "norm_eps or rope_theta is not positive");
 }
 
 static const Kernels *choose(int isa, bool bf16) {

@@ -51,16 +51,17 @@ Team::Team(int size) : size_(size), process_(process_id()) {
 
 Team::~Team() {
     if (process_ != process_id()) {
-        // After a fork the threads exist only in the parent; joining or destroying them here would hang or abort.
+        // After a fork the threads exist only in the parent: joining them, or destroying what they wait on, would hang.
         new std::vector<std::thread>(std::move(threads_));
+        parking_.release();
         return;
     }
     stop_.store(true);
     round_.fetch_add(1);
     {
-        std::lock_guard<std::mutex> lock(mutex_);
+        std::lock_guard<std::mutex> lock(parking_->mutex);
     }
-    wake_.notify_all();
+    parking_->wake.notify_all();
     for (auto &thread : threads_) thread.join();
 }
 
@@ -94,9 +95,9 @@ void Team::run(Job job, void *context) {
     round_.fetch_add(1);  // sequentially consistent, as is parked_: one of the two sides sees the other
     if (parked_.load() > 0) {
         {
-            std::lock_guard<std::mutex> lock(mutex_);
+            std::lock_guard<std::mutex> lock(parking_->mutex);
         }
-        wake_.notify_all();
+        parking_->wake.notify_all();
     }
     job(context, 0, size_);
     meet();
@@ -121,9 +122,9 @@ void Team::meet() {
 void Team::wait_for_job(unsigned seen) {
     const auto called = [&] { return round_.load() != seen; };
     if (spin(called)) return;
-    std::unique_lock<std::mutex> lock(mutex_);
+    std::unique_lock<std::mutex> lock(parking_->mutex);
     parked_.fetch_add(1);
-    wake_.wait(lock, called);
+    parking_->wake.wait(lock, called);
     parked_.fetch_sub(1);
 }
 

@@ -45,8 +45,11 @@ private:
     std::atomic<bool> stop_{false};
     alignas(64) std::atomic<int> arrived_{0};
     alignas(64) std::atomic<unsigned> phase_{0};
-    std::mutex mutex_;
-    std::condition_variable wake_;
+    struct Parking {
+        std::mutex mutex;
+        std::condition_variable wake;
+    };
+    std::unique_ptr<Parking> parking_{new Parking};  // on the heap, so that a forked child can leave it behind
     std::vector<std::thread> threads_;
 };
 
