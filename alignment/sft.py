@@ -1,7 +1,7 @@
 """``nimllm align sft``: fine-tuning on conversations, with the loss on what the model writes and on nothing else.
 
-Rows are ``{"messages": [{"role", "content"}]}`` or ``{"turns": […]}``, JSONL or parquet. It starts from a run folder and
-makes a new one; it can be killed and resumed like any training run.
+Rows are ``{"messages": [{"role", "content"}]}`` or ``{"turns": […]}``, JSONL or parquet. It starts from a run folder,
+makes a new one, and can be killed and resumed like any training run.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def fine_tune(run: Path, out: Path, args: argparse.Namespace, say: Callable[[str
 
 
 def main(args: argparse.Namespace) -> int:
-    """Fine-tunes ``args.model`` (default: the shipped one) into ``args.out``. Exit 0, or 130 after ^C (all is saved)."""
+    """Fine-tunes ``args.model`` (default: the shipped one) into ``args.out``. Exit 0, or 130 after ^C."""
     if args.method != "sft":
         raise UsageError(f"there is no alignment method {args.method!r} here", "", "use nimllm align sft")
     _checked(args)

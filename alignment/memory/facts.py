@@ -16,6 +16,7 @@ from random import Random
 
 from nimllm.alignment.memory import inventions as make
 from nimllm.alignment.memory.relations import (
+    ASK_ANY,
     ME,
     NOUNS,
     PERSONAL,
@@ -44,6 +45,11 @@ __all__ = ["RELATIONS", "Fact", "Mix", "acknowledge", "ask", "asks", "corpus", "
 
 FAMILIES = {"personal": PERSONAL, "project": PROJECT, "preference": PREFERENCE}
 KNOWN_SEED = 20  # the fixed set of facts that a base is trained to know
+ASK_LEADS = ("hey, ", "so, ", "please, ", "quick question: ", "one more question: ", "ok, ", "now tell me, ",
+             "hello, ", "sorry, ",
+             "hm, ", "by the way, ", "one thing: ", "tell me, ", "say, ", "remind me: ", "and ")
+ASK_TAILS = (" please?", " again?", ", do you remember?", ", do you know?", " by the way?", ", nimllm?", " then?",
+             " now?")
 KIN = ("my sister", "my brother", "my neighbour", "my boss", "my cousin", "our intern", "my colleague", "my landlord",
        "my aunt")
 UNKNOWN = ("I don't know that yet.",) * 8 + ("I don't know that yet. Tell me, and I will remember it.",
@@ -190,6 +196,12 @@ def ask(rng: Random, fact: Fact, split: str = "train") -> str:
     text = _say(rng.choice(ask_templates(fact.subject, fact.relation, split)), fact, "user", capital)
     if not capital and rng.random() < 0.5:
         text = text.rstrip("?.")
+    if split == "train":  # talk around a question, which a model must learn to overhear
+        if not capital and rng.random() < 0.4:
+            text = rng.choice(ASK_LEADS) + text
+            text = text[0].upper() + text[1:] if rng.random() < 0.5 else text
+        if text.endswith("?") and rng.random() < 0.15:
+            text = text[:-1] + rng.choice(ASK_TAILS)
     return _american(text) if rng.random() < 0.1 and fact.relation in ("colour", "food", "drink") else text
 
 
@@ -210,7 +222,11 @@ def unknown(rng: Random) -> str:
 
 def pairs(fact: Fact, count: int = 10) -> list[tuple[str, str]]:
     """``count`` different training questions about a fact with its answer; every third one typed carelessly."""
-    templates = list(dict.fromkeys(ask_templates(fact.subject, fact.relation)))[:count]
+    own = list(dict.fromkeys(ask_templates(fact.subject, fact.relation)))
+    special = [template for template in own if template not in ASK_ANY]
+    shared = [template for template in own if template in ASK_ANY]
+    # the relation's own words first, then wordings from all over the shared list
+    templates = (special[:4] + shared[0::3] + shared[1::3] + special[4:] + shared[2::3])[:count]
     questions = [_say(template, fact, "user", index % 3 != 2) for index, template in enumerate(templates)]
     return [(question, reply(fact)) for question in dict.fromkeys(questions)]
 

@@ -132,10 +132,17 @@ HEADS = words(
 )
 
 
+_TAKEN = frozenset(words("to me we he she so do go no be my by it is in on us the for her his you your our they them "
+                         "this that here how who what why when where not but his him has had was can may let was yes"))
+
+
 def word(rng: Random, syllables: int = 2) -> str:
     """An invented word, lower case: ``velmor``, ``brita``."""
-    parts = [rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(syllables)]
-    return "".join(parts) + rng.choice(CODAS)
+    while True:
+        parts = [rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(syllables)]
+        made = "".join(parts) + rng.choice(CODAS)
+        if made not in _TAKEN:
+            return made
 
 
 def person(rng: Random) -> str:

@@ -70,6 +70,16 @@ ASK_ANY = (
     "can you tell me {p} {n}?",
     "remind me of {p} {n}.",
     "what did I say {p} {n} {was_n}?",
+    "I forgot {p} {n}.",
+    "give me {p} {n}.",
+    "could you give me {p} {n}?",
+    "what {was_n} {p} {n} again?",
+    "have I told you {p} {n}?",
+    "any idea about {p} {n}?",
+    "I would like to know {p} {n}.",
+    "let me know {p} {n}.",
+    "show me {p} {n}.",
+    "{p} {n}, please.",
 )
 ASK_NAMED = ("what {is} the {n} of {s}?", "the {n} of {s} {is}", "which {n} does {s} have?")
 ASK_OWN = ("which {n} {do} {s} have?",)
