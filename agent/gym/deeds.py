@@ -85,7 +85,7 @@ def lines(world: World, rng: random.Random, path: str) -> Deed:
     return Deed(("how many lines (does {it} have|are in {it})?", "count the lines (of|in) {it}",
                  "number of lines (of|in) {it}", "(tell me|what is) the number of lines in {it}"),
                 ("count its lines", "(tell me|say|show) how many lines it has", "count the lines (in it|)"),
-                f"wc -l {quoted(path)}", "count the lines of {it}", True, False, "{output}")
+                f"wc -l < {quoted(path)}", "count the lines of {it}", True, False, "It has {output} lines.")
 
 
 def words(world: World, rng: random.Random, path: str) -> Deed:
@@ -93,7 +93,7 @@ def words(world: World, rng: random.Random, path: str) -> Deed:
     return Deed(("how many words (does {it} have|are in {it})?", "count the words (of|in) {it}",
                  "number of words (of|in) {it}"),
                 ("count its words", "(tell me|say|show) how many words it has", "count the words (in it|)"),
-                f"wc -w {quoted(path)}", "count the words of {it}", True, False, "{output}")
+                f"wc -w < {quoted(path)}", "count the words of {it}", True, False, "It has {output} words.")
 
 
 def show(world: World, rng: random.Random, path: str) -> Deed:

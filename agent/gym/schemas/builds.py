@@ -221,7 +221,7 @@ def all_executable(world: World, rng: random.Random) -> Draft:
         "(all|the) {what} need (execute|execution) (permission|rights)",
         "chmod +x all {what}",
         "turn (all|the) {what} into executables"),
-        f"find . -name '*.{ext}' -type f -exec chmod +x {{}} +", f"make the {what} executable", False,
+        f"find . -type f -name '*.{ext}' -exec chmod +x {{}} +", f"make the {what} executable", False,
         f"Done: all {what} are executable.", what=what)
 
 
@@ -238,7 +238,7 @@ def not_executable(world: World, rng: random.Random) -> Draft:
         "(are there|any) (shell|bash|) scripts that (cannot be executed|are not executable)? (list|show) them",
         "find {sh} files (I|that I) cannot execute",
         "which (shell|bash) scripts (lack|miss|need) the (execute|executable) (bit|permission)?"),
-        "find . -name '*.sh' -type f ! -perm -u+x", "find scripts that are not executable", True, sh=".sh")
+        "find . -type f -name '*.sh' ! -perm -u+x", "find scripts that are not executable", True, sh=".sh")
 
 
 @schema("script.syntax", "bash")
@@ -297,7 +297,7 @@ def show_version(world: World, rng: random.Random) -> Draft:
         "(what|which) is the version (in|according to) {file}?",
         "(read|get|look up) the version (in|from) {file}",
         "grep the version (in|from) {file}"),
-        f"grep version {file}", f"look up the version in {file}", True, "{output}", file=file)
+        f"grep 'version' {quoted(file)}", f"look up the version in {file}", True, "{output}", file=file)
 
 
 _SETTINGS = {  # how a line of each format is spelled, and the sed expression that gives it another value
@@ -377,7 +377,7 @@ def look_up(world: World, rng: random.Random) -> Draft:
         "{key} in {file}?",
         "(what does {file} say about {key}|what is the value of {key} in {file})?",
         "grep {key} (in|from) {file}"),
-        f"grep {key} {quoted(path)}", f"look up {key} in {path}", True, "{output}", file=path, key=key)
+        f"grep '{key}' {quoted(path)}", f"look up {key} in {path}", True, "{output}", file=path, key=key)
 
 
 @schema("constant.change", "sed", weight=1.5)

@@ -49,15 +49,15 @@ def _said(rng: random.Random, ext: str) -> str:
 
 def _by_size(world: World, rng: random.Random, words: str, order: str) -> Target:
     ext, condition, kind = _kind(world, rng)
-    path = _only(world.files(ext or None), lambda path: len(world.entries[path].content), order == "-rn")
+    path = _only(world.files(ext or None), lambda path: len(world.entries[path].content), order == "-nr")
     return Target(f"the {words} {{kind}} file {HERE}", f"(which|what) {{kind}} file is the {words} {HERE}?",
-                  f"find .{condition} -type f -printf '%s %p\\n' | sort {order} | head -n 1",
+                  f"find . -type f{condition} -printf '%s %p\\n' | sort {order} | head -n 1 | cut -d ' ' -f 2-",
                   squeeze(f"find the {'largest' if order == '-rn' else 'smallest'} {kind} file"), f"./{path}",
                   {"kind": kind})
 
 
 def largest(world: World, rng: random.Random) -> Target:
-    return _by_size(world, rng, "(largest|biggest)", "-rn")
+    return _by_size(world, rng, "(largest|biggest)", "-nr")
 
 
 def smallest(world: World, rng: random.Random) -> Target:
@@ -97,7 +97,7 @@ def longest(world: World, rng: random.Random) -> Target:
     path = _only(world.files(ext), lambda path: world.entries[path].content.count(b"\n"))
     return Target(f"the (longest {{kind}} file|{{kind}} file with (the most|most) lines) {HERE}",
                   f"(which|what) {{kind}} file has the most lines {HERE}?",
-                  f"find .{condition} -type f -exec wc -l {{}} \\; | sort -rn | head -n 1",
+                  f"find . -type f{condition} -exec wc -l {{}} \\; | sort -nr | head -n 1",
                   f"find the longest {kind} file", f"./{path}", {"kind": kind})
 
 
@@ -114,7 +114,7 @@ def containing(world: World, rng: random.Random) -> Target:
     word = rng.choice(alone)
     return Target(f"the file (that contains|containing|with the word|that mentions|mentioning) {{word}} {HERE}",
                   f"(which|what) file (contains|mentions) {{word}} {HERE}?",
-                  f"grep -rl {word} .", f"find the file with {word}", f"./{places[word][0]}", {"word": word})
+                  f"grep -rl '{word}' .", f"find the file with {word}", f"./{places[word][0]}", {"word": word})
 
 
 def named(world: World, rng: random.Random) -> Target:
@@ -134,7 +134,7 @@ def only_kind(world: World, rng: random.Random) -> Target:
         raise Unsuitable("no lone file")
     ext = rng.choice(single)
     return Target(f"the (only|single|one) {{ext}} file {HERE}", f"(where is|which is) the only {{ext}} file {HERE}?",
-                  f"find . -name '*.{ext}' -type f", f"find the .{ext} file", f"./{world.files(ext)[0]}",
+                  f"find . -type f -name '*.{ext}'", f"find the .{ext} file", f"./{world.files(ext)[0]}",
                   {"ext": rng.choice((f".{ext}", ext))})
 
 
@@ -156,22 +156,22 @@ def defining(world: World, rng: random.Random) -> Target:
                   f"grep -rn 'def {name}(' .", f"find the definition of {name}", f"./{module.path}", {"name": name})
 
 
-@schema("chain.largest", "find sort head", steps=2, weight=2)
+@schema("chain.largest", "find sort head cut", steps=2, weight=2)
 def chain_largest(world: World, rng: random.Random) -> Draft:
     return fetched(world, rng, largest(world, rng))
 
 
-@schema("chain.smallest", "find sort head", steps=2)
+@schema("chain.smallest", "find sort head cut", steps=2)
 def chain_smallest(world: World, rng: random.Random) -> Draft:
     return fetched(world, rng, smallest(world, rng))
 
 
-@schema("chain.newest", "find sort head", steps=2, weight=1.5)
+@schema("chain.newest", "ls head", steps=2, weight=1.5)
 def chain_newest(world: World, rng: random.Random) -> Draft:
     return fetched(world, rng, newest(world, rng))
 
 
-@schema("chain.oldest", "find sort head", steps=2)
+@schema("chain.oldest", "ls head", steps=2)
 def chain_oldest(world: World, rng: random.Random) -> Draft:
     return fetched(world, rng, oldest(world, rng))
 

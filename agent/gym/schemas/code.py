@@ -30,7 +30,7 @@ def todos(world: World, rng: random.Random) -> Draft:
         f"find (every|each) {{tag}} with file (name|) and line number {HERE}",
         "{tag}s?",
         f"what is marked (as|with) {{tag}} {HERE}?"),
-        f"grep -rn {tag} .", f"search for {tag}", True, tag=tag)
+        f"grep -rn '{tag}' .", f"search for {tag}", True, tag=tag)
 
 
 @schema("code.todos_both", "grep")
@@ -61,7 +61,7 @@ def todos_count(world: World, rng: random.Random) -> Draft:
         f"how many (lines|comments) (contain|have|mention) {{tag}} {HERE}?",
         "how many {tag}s do we (still have|have)?",
         f"tell me how many {{tag}} (comments|lines) (remain|there are) {HERE}"),
-        f"grep -rn {tag} . | wc -l", f"count the {tag} lines", True, f"There are {{output}} {tag} lines.", tag=tag)
+        f"grep -rn '{tag}' . | wc -l", f"count the {tag} lines", True, f"There are {{output}} {tag} lines.", tag=tag)
 
 
 @schema("code.todos_files", "grep")
@@ -75,7 +75,7 @@ def todos_files(world: World, rng: random.Random) -> Draft:
         f"(file names|files) (only|) (with|that contain) {{tag}} {HERE}",
         f"what files still have {{tag}}s {HERE}?",
         f"find (all|the|) files that mention {{tag}} {HERE}"),
-        f"grep -rl {tag} .", f"find the files with {tag}", True, tag=tag)
+        f"grep -rl '{tag}' .", f"find the files with {tag}", True, tag=tag)
 
 
 @schema("code.define_function", "grep", weight=2)
@@ -137,7 +137,7 @@ def uses(world: World, rng: random.Random) -> Draft:
         "what (calls|uses) {name}?",
         f"search (the code|) for {{name}} as a whole word {HERE}",
         "usages of {name}"),
-        f"grep -rnw {name} .", f"find the uses of {name}", True, name=name)
+        f"grep -rnw '{name}' .", f"find the uses of {name}", True, name=name)
 
 
 @schema("code.uses_files", "grep")
@@ -150,7 +150,7 @@ def uses_files(world: World, rng: random.Random) -> Draft:
         f"what files reference {{name}} {HERE}?",
         f"find the files (using|referencing|that depend on) {{name}} {HERE}",
         f"only the names of the files that use {{name}} {HERE}"),
-        f"grep -rlw {name} .", f"find the files that use {name}", True, name=name)
+        f"grep -rlw '{name}' .", f"find the files that use {name}", True, name=name)
 
 
 @schema("code.uses_count", "grep wc")
@@ -163,7 +163,7 @@ def uses_count(world: World, rng: random.Random) -> Draft:
         f"number of (lines that use|uses of|references to) {{name}} {HERE}",
         f"count (all|the|) lines (that use|using) {{name}} {HERE}",
         f"how many references to {{name}} are there {HERE}?"),
-        f"grep -rnw {name} . | wc -l", f"count the uses of {name}", True, "{output}", name=name)
+        f"grep -rnw '{name}' . | wc -l", f"count the uses of {name}", True, "{output}", name=name)
 
 
 @schema("code.rename", "grep xargs sed", weight=4)
@@ -183,7 +183,7 @@ def rename(world: World, rng: random.Random) -> Draft:
         "(in all files|everywhere|across the repo), (rename|change) (the {what}|) {old} to {new}",
         "(the {what}|) {old} needs a new name: {new}, (everywhere|in all files)",
         "use {new} instead of {old} (in the whole code|everywhere|in all files)"),
-        f"grep -rlw --exclude-dir=.git {old} . | xargs sed -i 's/\\b{old}\\b/{new}/g'",
+        f"grep -rlw --exclude-dir=.git '{old}' . | xargs sed -i 's/\\b{old}\\b/{new}/g'",
         f"rename {old} to {new} in every file", False, f"Done: {old} is now {new}.", old=old, new=new, what=what)
 
 
@@ -230,7 +230,8 @@ def lines(world: World, rng: random.Random) -> Draft:
         f"lines of {{language}} code {HERE}",
         f"how (big|large) is the {{language}} code in lines {HERE}?",
         f"sum up the lines of all {{language}} (sources|files) {HERE}"),
-        f"find . -name '*.{ext}' -type f | xargs cat | wc -l", f"count the lines of all {language} files", True,
+        f"find . -type f -name '*.{ext}' -print0 | xargs -0 cat | wc -l", f"count the lines of all {language} files",
+        True,
         "{output} lines.", language=language, protected=(language,))
 
 
@@ -341,20 +342,20 @@ def import_line(world: World, rng: random.Random) -> Draft:
 @schema("code.long_lines", "grep")
 def long_lines(world: World, rng: random.Random) -> Draft:
     found = project(world, rng)
-    file = rng.choice(found.modules).path
-    longest = max(len(line) for line in world.read(file).split("\n"))
-    limit = rng.choice([number for number in (20, 25, 30, 40, 50, 60) if number < longest] or [0])
-    if limit == 0:
+    longest = max(len(row) for module in found.modules for row in world.read(module.path).split("\n"))
+    limits = [number for number in (25, 30, 40, 50, 60, 72, 80) if longest * 0.6 < number < longest]
+    if not limits:
         raise Unsuitable("no long line")
+    limit = rng.choice(limits)
     return single(rng, (
-        "(which|what) lines (of|in) {file} are longer than {limit} characters?",
-        f"{SHOW} (the|all) lines (of|in) {{file}} (longer than|with more than|over) {{limit}} characters",
-        "find lines (over|longer than|of more than) {limit} (characters|columns) in {file}",
-        "lines longer than {limit} in {file}",
-        "does {file} have lines (longer than|over) {limit} characters? (show|list) them",
-        "too long lines in {file} (the limit is {limit}|, limit {limit})"),
-        f"grep -nE '.{{{limit + 1},}}' {quoted(file)}", f"find lines longer than {limit} characters", True,
-        ordered=True, file=file, limit=limit)
+        f"(which|what) lines of the python (files|code) are longer than {{limit}} characters {HERE}?",
+        f"{SHOW} (the|all) lines in python files (longer than|with more than|over) {{limit}} characters {HERE}",
+        "find lines (over|longer than|of more than) {limit} (characters|columns) in (the|all) python files",
+        "python lines longer than {limit}",
+        f"does the python code have lines (longer than|over) {{limit}} characters {HERE}? (show|list) them",
+        "too long lines in the python (code|files) (the limit is {limit} characters|, limit {limit})"),
+        f"grep -rnE --include='*.py' '.{{{limit + 1},}}' .", f"find lines longer than {limit} characters", True,
+        limit=limit)
 
 
 @schema("code.largest_sources", "find sort head")
@@ -373,7 +374,7 @@ def largest_sources(world: World, rng: random.Random) -> Draft:
         f"find the {{count}} (largest|biggest) {{language}} source file{s} {HERE}",
         f"{{language}}: the {{count}} (biggest|largest) file{s} by bytes {HERE}",
         f"top {{number}} {{language}} files by size {HERE}"),
-        f"find . -name '*.{ext}' -type f -printf '%s %p\\n' | sort -rn | head -n {number}",
+        f"find . -type f -name '*.{ext}' -printf '%s %p\\n' | sort -nr | head -n {number}",
         f"list the largest {language} files", True, ordered=True, count=count, number=number, language=language)
 
 
@@ -389,9 +390,9 @@ def without_header(world: World, rng: random.Random) -> Draft:
         f"(list|show|find) (the|all|) python files (without|that lack|missing) {{header}} {HERE}",
         f"python files without {{header}} {HERE}",
         "(in which|which) python files is {header} (missing|not there)?",
-        f"find (the|all|) {py} files (that do not contain|not containing|without) {{header}} {HERE}",
+        f"find (the|all|) {{py}} files (that do not contain|not containing|without) {{header}} {HERE}",
         "where is {header} missing? (look at|check) the python files"),
-        f"grep -rL --include='*.py' {quoted(header)} .", f"find python files without {header}", True, header=header,
+        f"grep -rL --include='*.py' {string(header)} .", f"find python files without {header}", True, header=header,
         py=".py")
 
 

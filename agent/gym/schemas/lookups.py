@@ -42,7 +42,7 @@ def setting_to_file(world: World, rng: random.Random) -> Draft:
         "which {key} is in {file}? (write|put) only the (number|value) (to|into) {target}",
         "(get|take) the {key} (from|out of) {file} and (store|save) it in {target}",
         "create {target} with the value of {key} from {file}"),
-        (f"grep {key} {quoted(path)}", f"echo {value} > {quoted(target)}"),
+        (f"grep '{key}' {quoted(path)}", f"echo {value} > {quoted(target)}"),
         (f"look up {key}", f"write it to {target}"), False, f"Done: {target} says {value}.",
         key=key, file=path, target=target)
 
@@ -67,7 +67,7 @@ def setting_to_setting(world: World, rng: random.Random) -> Draft:
         "(copy|take over) the {key} from {source} (to|into) {target}",
         "the {key} in {target} is wrong, take the one (from|in) {source}",
         "make {key} in {target} equal to that in {source}"),
-        (f"grep {key} {quoted(source)}", f"sed -i 's/^{form % '.*'}/{form % value}/' {quoted(target)}"),
+        (f"grep '{key}' {quoted(source)}", f"sed -i 's/^{form % '.*'}/{form % value}/' {quoted(target)}"),
         (f"look up {key} in {source}", f"set it in {target}"), False, f"Done: {key} is {value} in {target}.",
         key=key, source=source, target=target)
 
@@ -84,7 +84,7 @@ def count_to_file(world: World, rng: random.Random) -> Draft:
         "{target} (should|must) contain the number of {unit} in {file}",
         "count {unit} in {file}, then (write|store|save) the (result|number) in {target}",
         "create {target} with the number of {unit} of {file}"),
-        (f"wc {option} {quoted(path)}", f"echo {number} > {quoted(target)}"),
+        (f"wc {option} < {quoted(path)}", f"echo {number} > {quoted(target)}"),
         (f"count the {unit} of {path}", f"write the number to {target}"), False, f"Done: {target} says {number}.",
         unit=unit, file=path, target=target)
 
@@ -102,7 +102,7 @@ def column(world: World, rng: random.Random) -> Draft:
         "column {name} of {file}",
         "find out which column is {name} in {file} and print it",
         "all values of {name} in {file}"),
-        (f"head -n 1 {quoted(path)}", f"cut -d, -f{at} {quoted(path)}"),
+        (f"head -n 1 {quoted(path)}", f"cut -d , -f {at} {quoted(path)}"),
         (f"read the header of {path}", f"print the column {name}"), True, ordered=True, name=name, file=path)
 
 
@@ -121,7 +121,7 @@ def column_sum(world: World, rng: random.Random) -> Draft:
         "how much is {name} in total in {file}?",
         "(compute|calculate) the (sum|total) of (all|the) {name} values in {file}",
         "find the column {name} in {file} and (sum|add) it up"),
-        (f"head -n 1 {quoted(path)}", f"awk -F, 'NR>1 {{s+=${at + 1}}} END {{print s}}' {quoted(path)}"),
+        (f"head -n 1 {quoted(path)}", f"awk -F , 'NR > 1 {{ s += ${at + 1} }} END {{ print s }}' {quoted(path)}"),
         (f"read the header of {path}", f"add up the column {columns[at]}"), True,
         f"The sum of {columns[at]} is {{output}}.", name=columns[at], file=path)
 
@@ -144,7 +144,7 @@ def column_sort(world: World, rng: random.Random) -> Draft:
         "find the column {name} in {file} and (show|print) the row with the {extreme} value",
         "the {extreme} {name} in {file}: print its row"),
         (f"head -n 1 {quoted(path)}",
-         f"tail -n +2 {quoted(path)} | sort -t, -k{at + 1} -{'rn' if largest else 'n'} | head -n 1"),
+         f"tail -n +2 {quoted(path)} | sort -t , -k {at + 1},{at + 1}n{'r' if largest else ''} | head -n 1"),
         (f"read the header of {path}", f"find the row with the {'largest' if largest else 'smallest'} {columns[at]}"),
         True, name=columns[at], file=path,
         extreme=rng.choice(("largest", "highest", "biggest")) if largest else rng.choice(("smallest", "lowest")))
@@ -261,7 +261,7 @@ def not_executable(world: World, rng: random.Random) -> Draft:
         "(find|locate) the (non-executable|not executable) {sh} file, then make it executable",
         "one {sh} file lacks the execute bit: find it and (set|add) it",
         "(check|look) which (shell |)script lacks execute permission and (give|add) it"),
-        ("find . -name '*.sh' -type f ! -perm -u+x", f"chmod +x {quoted('./' + lacking)}"),
+        ("find . -type f -name '*.sh' ! -perm -u+x", f"chmod +x {quoted('./' + lacking)}"),
         ("find the script that is not executable", "make it executable"), False, f"Done: {lacking} is executable.",
         sh=".sh")
 

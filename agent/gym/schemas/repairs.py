@@ -140,7 +140,7 @@ def grep_case(world: World, rng: random.Random) -> Draft:
         "(find|search|look for|grep) {word} in {file}",
         "(which|what) lines of {file} contain {word}?", "where is {word} in {file}?", "lines of {file} with {word}",
         "search {file} for {word}", "grep {word} {file}"),
-        (f"grep {word} {quoted(path)}", f"grep -i {word} {quoted(path)}"),
+        (f"grep '{word}' {quoted(path)}", f"grep -i '{word}' {quoted(path)}"),
         (f"search for {word} in {path}",), True, ordered=True, fails=(0,), word=word, file=path)
 
 

@@ -311,7 +311,7 @@ def sort_count(world: World, rng: random.Random) -> Draft:
         "put the {how} (of|from) {file} into {target}; how many lines does {target} have?",
         "{target} (should|must) hold the {how} of {file}; (then|) count the lines in {target}",
         "the {how} of {file} go to {target}, then wc {target}"),
-        (f"sort {'-u ' if unique else ''}{quoted(path)} > {quoted(target)}", f"wc -l {quoted(target)}"),
+        (f"sort {'-u ' if unique else ''}{quoted(path)} > {quoted(target)}", f"wc -l < {quoted(target)}"),
         (f"sort {path} into {target}", "count its lines"), True, answer="{output}", how=how, file=path, target=target)
 
 
@@ -329,7 +329,7 @@ def delete_count(world: World, rng: random.Random) -> Draft:
         "how many files are left (when|after) you (have deleted|delete) all {kind}? do it",
         "clean up the {kind}, then count all files (that are left|)",
         "(remove|delete) every one of the {kind} in all folders and count what is left"),
-        (f"find . -name '*.{ext}' -type f -delete", "find . -type f | wc -l"),
+        (f"find . -type f -name '*.{ext}' -delete", "find . -type f | wc -l"),
         (f"delete the .{ext} files", "count the files"), True, "{output} files are left.", kind=kind)
 
 
@@ -414,7 +414,7 @@ def rename_test(world: World, rng: random.Random) -> Draft:
         "{old} (should|must) be called {new} in the whole code; run the tests (afterwards|then)",
         "refactor {old} -> {new} (everywhere|), then run the (unit|) tests",
         "do the tests (still|) pass when {old} is renamed to {new} (everywhere|in all files)? do it"),
-        (f"grep -rlw --exclude-dir=.git {old} . | xargs sed -i 's/\\b{old}\\b/{new}/g'",
+        (f"grep -rlw --exclude-dir=.git '{old}' . | xargs sed -i 's/\\b{old}\\b/{new}/g'",
          found.runner() + " 2>&1 | tail -n 1"),
         (f"rename {old} to {new} in every file", "run the tests"), True, "The tests say: {output}", old=old, new=new)
 
@@ -433,7 +433,7 @@ def rename_test_commit(world: World, rng: random.Random) -> Draft:
         "refactor {old} -> {new}, test, commit: {text}",
         "{old} (should|must) be called {new} everywhere; test it and commit with the message {text}",
         "rename the function {old} to {new} across the project, run the tests, and commit it as {text}"),
-        (f"grep -rlw --exclude-dir=.git {old} . | xargs sed -i 's/\\b{old}\\b/{new}/g'",
+        (f"grep -rlw --exclude-dir=.git '{old}' . | xargs sed -i 's/\\b{old}\\b/{new}/g'",
          found.runner() + " 2>&1 | tail -n 1", f"git add -A && git commit -qm {string(text)}"),
         (f"rename {old} to {new} in every file", "run the tests", "commit everything"), False,
         f"Done: {old} is now {new}, committed.", old=old, new=new, text=text)
