@@ -12,39 +12,38 @@ How a command runs (nothing of it is ever typed into the terminal):
 4. no hint (^C aborts ``go``, a function called ``printf``): a tick that finds bash reading its prompt types the line;
 5. death of the shell (``exit``, ``exec``, ``set -e``, ``kill -9 $$``) and the deadline race with all of this. A dead
    shell is started again in the same folder with the same exported environment.
+
+Measured (2 cores, idle): 0.5 ms for ``true``, 30 ms to start in bubblewrap.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
-import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
-import termios
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import pexpect
-
 from nimllm.errors import SHELL, NimError
 from nimllm.tools import processes
+from nimllm.tools.bash import Bash, find_bash
 from nimllm.tools.capture import Capture, Stream, clean, decode
 from nimllm.tools.sandbox import Sandbox
-from nimllm.tools.shellfiles import GO, HINT, LAST, REPORT, go_line, report_line, start_file
 
 Ended = Literal["done", "timeout", "interrupted", "died"]
 START_SECONDS = 15.0
-GRACE = (1.0, 1.0, 1.0)  # seconds a command is given after SIGINT, SIGTERM, SIGKILL before the next rung
+GRACE = 1.0  # seconds a command is given after SIGINT, SIGTERM and SIGKILL each, before the next rung
+RUNGS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 TICK_FIRST, TICK_LAST = 0.03, 0.4  # seconds between looks at a silent command
+PATIENCE = 12  # reports typed to a bash that reads its prompt and does not answer, before it is given up
 
 
 @dataclass(frozen=True)
@@ -77,39 +76,23 @@ class _Run:
     stream: Stream | None
     deadline: float | None
     started: float
+    starting: bool = False  # not a command but the first report of a new shell
     pending: bytes = b""  # output that may be the beginning of a needle
     control: bytes = b""
+    said: bytes = b""  # what went to the terminal itself
     hinted: bool = False
     typed: int = 0
     typed_at: float = 0.0
-    reply: tuple[int, Path, bool] | None = None
+    reply: tuple[int, Path, bool] | None = None  # status, folder, whether the folder had to be left
     marked: bool = False
+    dead: bool = False
     why: Ended = "done"
     rung: int = 0
     next_rung: float = 0.0
-    signalled: set[int] | None = None
-    eofs: int = 0
+    signalled: set[int] = field(default_factory=set)
+    ends_of_file: int = 0
     wrote_at: float = 0.0
-
-
-# bwrap's --die-with-parent (PR_SET_PDEATHSIG) follows the *thread* that forked, so shells are forked by one thread
-# that lives as long as the process; a shell made by a short-lived worker would die with it.
-_spawners: dict[int, ThreadPoolExecutor] = {}
-_spawners_lock = threading.Lock()
-
-
-def _spawner() -> ThreadPoolExecutor:
-    with _spawners_lock:
-        if os.getpid() not in _spawners:
-            _spawners[os.getpid()] = ThreadPoolExecutor(1, thread_name_prefix="nimllm-shell")
-        return _spawners[os.getpid()]
-
-
-def _child_signals() -> None:
-    # Python ignores SIGPIPE, and a background nimllm SIGINT; both would be inherited for good by everything bash runs.
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    crowd: int = 0  # tasks on the machine when the command began
 
 
 class Shell:
@@ -126,28 +109,24 @@ class Shell:
         self.sandbox = sandbox
         self._outputs = outputs
         self._env = sandbox.environment(os.environ if env is None else env)
-        self._mark = f"nimllm-{os.urandom(8).hex()}"
+        self._program = find_bash(self._env)
+        self._mark = os.urandom(8).hex()
         self._cwd = self.workspace
         self._exports = b""
         self._count = 0
         self._lock = threading.Lock()
         self._running = False
+        self._closed = False
         self._interrupts = 0
         self._left = b""  # output that came between commands, from jobs in the background
-        self._stale: list[bytes] = []
-        self._child: pexpect.spawn | None = None
-        self._fds: list[int] = []
-        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._stale: list[bytes] = []  # tokens that may still turn up in the output
+        self._bash: Bash | None = None
         self._private = Path(tempfile.mkdtemp(prefix="nimllm-shell-"))
-        self._inside = sandbox.inside(self._private)
-        self._needle = f"{self._inside}/command: ".encode()
-        (self._private / "tmp").mkdir(mode=0o700)
+        self._remove = weakref.finalize(self, shutil.rmtree, self._private, True)
+        self._needle = f"{sandbox.inside(self._private)}/command: ".encode()
+        (self._private / "tmp").mkdir()
         (self._private / "tmp").chmod(0o1777)
-        bash = shutil.which("bash", path=os.defpath + ":" + self._env.get("PATH", ""))
-        if bash is None:
-            self.close()
-            raise NimError("bash cannot be started", "it is not installed", "install bash", SHELL)
-        self._bash = bash
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             self._start()
         except BaseException:
@@ -157,126 +136,42 @@ class Shell:
     # ---- starting and ending -------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        folder, inside = self._private, self._inside
-        for name, text in (
-            ("go", GO),
-            ("hint", HINT),
-            ("report", REPORT),
-            ("last", LAST),
-            ("start", start_file(self.sandbox.limits.ulimits(), self._cwd)),
-        ):
-            text = text.replace("@DIR@", str(inside)).replace("@WORKSPACE@", shlex.quote(str(self.workspace)))
-            (folder / name).write_text(text.replace("@PATH@", shlex.quote(self._env["PATH"])))
-        (folder / "restore").write_bytes(self._exports)
-        (folder / "command").write_bytes(b"")
-        for name in ("control", "output"):
-            (folder / name).unlink(missing_ok=True)
-            os.mkfifo(folder / name, 0o600)
-        self._control = self._opened(folder / "control")
-        self._output = self._opened(folder / "output")
-        try:  # 1 MiB: fewer wake-ups for a command that writes much; the default 64 KiB is no error
-            fcntl.fcntl(self._output, fcntl.F_SETPIPE_SZ, 1 << 20)
-        except OSError:
-            pass
-        argv = self.sandbox.argv(
-            [self._bash, "--noprofile", "--rcfile", str(inside / "start"), "--noediting", "-i"], folder
-        )
-        env = dict(self._env)
-        if not self.sandbox.enforced:
-            env["NIMLLM_SHELL"] = self._mark
-        try:
-            child = _spawner().submit(self._spawn, argv, env).result()
-        except (OSError, pexpect.ExceptionPexpect) as error:
-            raise NimError("bash cannot be started", str(error).split("\n")[0], "see nimllm doctor", SHELL) from None
-        self._child = child
-        self._pty = child.child_fd
-        os.set_blocking(self._pty, False)
-        # The terminal as commands should find it; set from this side, so no stty has to run.
-        mode = termios.tcgetattr(self._pty)
-        mode[1] &= ~termios.OPOST
-        mode[3] = (mode[3] | termios.ICANON | termios.ISIG) & ~(termios.ECHO | termios.ECHONL | termios.TOSTOP)
-        self._mode = mode
-        try:
-            self._pidfd: int | None = os.pidfd_open(child.pid)
-            self._fds.append(self._pidfd)
-        except (OSError, AttributeError):
-            self._pidfd = None
-        self._poll = select.poll()
-        for fd in (self._pty, self._control, self._output, self._wake_read, *filter(None, [self._pidfd])):
-            self._poll.register(fd, select.POLLIN)
-        self._bash_pid = 0
-        run = _Run(self._token(), Capture(), None, time.monotonic() + START_SECONDS, time.monotonic())
-        run.hinted = True
-        said = self._wait(run, starting=True)
+        now = time.monotonic()
+        bash = Bash(self._program, self.sandbox, self._private, self._env, self._mark, self._cwd, self._exports)
+        self._bash = bash
+        bash.poll.register(self._wake_read, select.POLLIN)
+        run = _Run(_token(), Capture(), None, now + START_SECONDS, now, starting=True, hinted=True)
+        self._wait(run, bash)
         if run.reply is None:
-            why = clean(decode(said)).strip().split("\n")[0] or f"no answer within {START_SECONDS:.0f} s"
-            raise NimError("bash cannot be started", why, "see nimllm doctor", SHELL)
-        self._bash_pid = os.tcgetpgrp(self._pty)
+            why = clean(decode(run.said + run.capture.text().encode())).strip().split("\n")[0]
+            raise NimError(
+                "bash cannot be started", why or f"no answer within {START_SECONDS:.0f} s", "see nimllm doctor", SHELL
+            )
+        bash.group = bash.foreground()
         self._cwd = run.reply[1]
 
-    def _opened(self, fifo: Path) -> int:
-        # Read and write: never an end of file, and a writer in bash never blocks in open().
-        fd = os.open(fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self._fds.append(fd)
-        return fd
-
-    def _spawn(self, argv: list[str], env: dict[str, str]) -> pexpect.spawn:
-        start_in = self._cwd if self._cwd.is_dir() else self.workspace
-        child = pexpect.spawn(
-            argv[0],
-            argv[1:],
-            env=env,
-            cwd=str(start_in),
-            echo=False,
-            timeout=None,
-            dimensions=(50, 200),
-            preexec_fn=_child_signals,
-        )
-        child.delaybeforesend = None
-        child.delayafterclose = child.delayafterterminate = 0.0
-        child.ptyproc.delayafterclose = child.ptyproc.delayafterterminate = 0.0
-        return child
-
-    def _kill(self) -> None:
-        """End the shell and everything it started, and see that they are gone."""
-        child = self._child
-        if child is None:
-            return
-        if self.sandbox.enforced:
-            # The first process of the namespace takes all others with it, and bwrap itself ends only after that.
-            for pid in processes.children(child.pid) or [child.pid]:
-                processes.send(pid, signal.SIGKILL)
-            processes.wait_gone([child.pid], 2.0, reap=child.isalive)
-            processes.send(child.pid, signal.SIGKILL)
-        else:
-            for _ in range(20):
-                alive = processes.of_session(child.pid, self._mark)
-                if not alive and not child.isalive():
-                    break
-                for pid in alive:
-                    processes.send(pid, signal.SIGKILL)
-                time.sleep(0.005)
-        processes.wait_gone([child.pid], 2.0, reap=child.isalive)
-
     def _discard(self) -> None:
-        self._kill()
-        child, self._child = self._child, None
-        if child is not None:
-            try:
-                child.close(force=True)
-            except (OSError, pexpect.ExceptionPexpect):
-                pass
-        for fd in self._fds:
-            try:
-                os.close(fd)
-            except OSError:
-                pass
-        self._fds.clear()
+        bash, self._bash = self._bash, None
+        if bash is not None:
+            bash.close()
 
     def close(self) -> None:
-        """End the shell with everything it started; a second call does nothing."""
+        """End the shell with everything it started, and a command in flight with it; a second call does nothing."""
+        self._closed = True
+        for _ in range(4):
+            self.interrupt()
+            if self._lock.acquire(timeout=1.0):
+                break
+        else:
+            return  # run() itself closes, below
+        try:
+            self._release()
+        finally:
+            self._lock.release()
+
+    def _release(self) -> None:
         self._discard()
-        shutil.rmtree(self._private, ignore_errors=True)
+        self._remove()
         for fd in (self._wake_read, self._wake_write):
             if fd >= 0:
                 os.close(fd)
@@ -302,7 +197,7 @@ class Shell:
         does not run (a single line bash itself parses whole). NimError (SHELL) when a dead shell cannot be restarted.
         """
         with self._lock:
-            if self._wake_write < 0:
+            if self._closed:
                 raise NimError("the shell is closed", code=SHELL)
             started = time.monotonic()
             self._interrupts = 0
@@ -311,6 +206,8 @@ class Shell:
                 return self._run(command, timeout, on_output, started)
             finally:
                 self._running = False
+                if self._closed:
+                    self._release()
 
     def interrupt(self) -> None:
         """Stop the command that runs: SIGINT to its process group, then SIGTERM, SIGKILL, then the whole sandbox.
@@ -328,55 +225,44 @@ class Shell:
     def _run(
         self, command: str, timeout: float | None, on_output: Callable[[str], None] | None, started: float
     ) -> Result:
-        restarted = self._revive()
+        bash, restarted = self._alive_bash()
         self._count += 1
-        log = self._outputs / f"{self._count:05d}-{self._mark[-6:]}.log" if self._outputs else None
-        script = command.replace("\r\n", "\n").encode("utf-8", "surrogateescape" if _escaped(command) else "replace")
+        log = self._outputs / f"{self._count:05d}-{self._mark[:6]}.log" if self._outputs else None
+        script = _encoded(command.replace("\r\n", "\n"))
         (self._private / "command").write_bytes(script + b"\n")
         if b"\n" in script.strip(b"\n") and (complaint := self._syntax_error()) is not None:
             if on_output and complaint:
                 on_output(complaint)
             took = time.monotonic() - started
             return Result(command, 2, complaint, took, self._cwd, len(complaint), False, "done", restarted, None)
-        run = _Run(
-            self._token(),
-            Capture(log),
-            Stream(on_output) if on_output else None,
-            None if timeout is None else started + timeout,
-            started,
-        )
-        run.wrote_at = started
+        deadline = None if timeout is None else started + timeout
+        run = _Run(_token(), Capture(log), Stream(on_output) if on_output else None, deadline, started)
+        run.wrote_at, run.crowd = started, processes.crowd()
         run.pending, self._left = self._left, b""
         try:
-            termios.tcsetattr(self._pty, termios.TCSANOW, self._mode)
-            self._type(go_line(self._inside))
-            self._wait(run)
+            bash.go()
+            self._wait(run, bash)
+            status = self._concluded(run, bash)
+            if run.stream:
+                run.stream.flush(final=True)
         except BaseException:
             # on_output raised: the command must not go on unseen, nor its end be taken for the next one's.
-            self._discard()
             run.capture.close()
-            self._start()
-            raise
-        if run.reply is None:
-            status: int | None = self._death_status() if run.why == "died" else None
-            self._last_words(run)
             self._discard()
+            if not self._closed:
+                self._start()
+            raise
+        if run.reply is None and not self._closed:
             self._start()
             restarted = True
-        else:
-            status, self._cwd, moved = run.reply
-            if moved:
-                self._emit(run, f"nimllm: the current folder is gone; now in {self._cwd}\n".encode())
-        if run.stream:
-            run.stream.flush(final=True)
-        status = {"timeout": 124, "interrupted": 130}.get(run.why, status)
         capture = run.capture
         capture.close()
+        took = time.monotonic() - started
         return Result(
             command,
             status,
             capture.text(),
-            time.monotonic() - started,
+            took,
             self._cwd,
             capture.total,
             capture.truncated,
@@ -385,17 +271,36 @@ class Shell:
             capture.log,
         )
 
-    def _revive(self) -> bool:
-        """Start again when the shell died between two commands (killed from outside, or by a job it left)."""
-        if self._child is not None and self._child.isalive() and (self._private / "control").is_fifo():
-            return False
+    def _alive_bash(self) -> tuple[Bash, bool]:
+        """The shell, started again when it died between two commands (killed from outside, or by a job it left)."""
+        bash = self._bash
+        if bash is not None and bash.alive() and (self._private / "control").is_fifo():
+            return bash, False
         self._discard()
         self._start()
-        return True
+        assert self._bash is not None
+        return self._bash, True
+
+    def _concluded(self, run: _Run, bash: Bash) -> int | None:
+        """Take over what the report, or the dead shell, leaves behind; the status of the command."""
+        status: int | None
+        if run.reply is not None:
+            status, self._cwd, moved = run.reply
+            if moved:
+                self._note(run, f"the current folder is gone; now in {self._cwd}")
+        else:
+            status = bash.status() if run.why == "died" else None
+            # Folder and environment from the EXIT trap: unproven, but the shell is dead and nothing else is known.
+            begin = run.control.rfind(b"\0last\n")
+            fields = run.control[begin:].split(b"\0") if begin >= 0 else []
+            if len(fields) >= 6 and fields[4].startswith(b"/"):
+                self._cwd, self._exports = Path(os.fsdecode(fields[4])), fields[5]
+            self._discard()
+        return {"timeout": 124, "interrupted": 130}.get(run.why, status)
 
     def _syntax_error(self) -> str | None:
         checked = subprocess.run(
-            [self._bash, "--norc", "-O", "extglob", "-n", str(self._private / "command")],
+            [self._program, "--norc", "-O", "extglob", "-n", str(self._private / "command")],
             env={"PATH": self._env["PATH"], "LC_ALL": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -404,98 +309,143 @@ class Shell:
             return None
         return clean(decode(checked.stderr.replace(f"{self._private}/command: ".encode(), b"bash: ")))
 
-    def _token(self) -> bytes:
-        return os.urandom(16).hex().encode()
-
-    def _type(self, line: bytes) -> None:
-        try:
-            os.write(self._pty, line)
-        except OSError:  # the shell is dead; the wait will see it
-            pass
-
     # ---- waiting -------------------------------------------------------------------------------------------------
 
-    def _wait(self, run: _Run, starting: bool = False) -> bytes:
-        """Until the report, the death of the shell, or the last rung; returns what went to the terminal itself."""
-        said = bytearray()
+    def _wait(self, run: _Run, bash: Bash) -> None:
+        """Until the report, the death of the shell, or the last rung."""
         tick, next_tick = TICK_FIRST, run.started + TICK_FIRST
-        dead = False
-        while run.reply is None and not dead:
+        while run.reply is None and not run.dead:
             if run.hinted and not run.typed:
-                self._report(run)
-            now = time.monotonic()
+                self._report(run, bash)
             until = min(next_tick, run.next_rung or next_tick, run.deadline or next_tick)
             try:
-                events = self._poll.poll(max(0.0, until - now) * 1000)
+                events = bash.poll.poll(max(0.0, until - time.monotonic()) * 1000)
             except KeyboardInterrupt:  # ^C with Python's own handler means the same as interrupt()
                 self._interrupts += 1
                 events = []
             for fd, _ in events:
-                if fd == self._control:
-                    run.control += _read(fd)
-                    self._parse(run)
-                elif fd == self._output:
-                    self._emit(run, _read(fd))
-                elif fd == self._pty:
-                    data = _read(fd)
-                    dead = dead or data == b"" and not self._alive()
-                    said += data
-                    if not starting and not (run.rung and data.strip() == b""):
-                        self._emit(run, data)
-                elif fd == self._wake_read:
-                    _read(fd)
-                else:
-                    dead = not self._alive()
+                self._event(fd, run, bash)
             now = time.monotonic()
-            if run.reply is not None or dead:
+            if run.reply is not None or run.dead:
                 break
-            if run.deadline is not None and now >= run.deadline and not run.rung:
-                if starting:
-                    return bytes(said)
-                run.why, run.rung, run.next_rung, tick = "timeout", 1, now, TICK_FIRST / 8
-            if self._interrupts > (run.rung if run.why == "interrupted" else 0) and not starting:
-                if run.why == "done":
-                    run.why = "interrupted"
-                run.rung, run.next_rung, tick = max(1, run.rung), now, TICK_FIRST / 8
-                self._interrupts = 0 if run.why == "timeout" else self._interrupts
-            if run.rung and now >= run.next_rung:
-                if not self._climb(run, now):
+            if self._must_stop(run, now):
+                if run.starting or not self._climb(run, bash, now):
                     break
+                tick = TICK_FIRST / 8
                 next_tick = now + tick
             if now >= next_tick:
-                dead = dead or not self._alive()
-                tick = min(tick * 1.5, TICK_LAST if not run.rung else 0.05)
-                next_tick = now + tick
-                if not starting and not self._look(run, now):
+                if not run.starting and not self._look(run, bash, now):
                     break
-        self._settle(run, dead)
-        return bytes(said)
+                run.dead = not bash.alive()
+                tick = min(tick * 1.5, 0.05 if run.rung else TICK_LAST)
+                next_tick = now + tick
+        self._settle(run, bash)
 
-    def _settle(self, run: _Run, dead: bool) -> None:
-        """Read what is still in the pipes; name the end."""
-        if run.reply is None and not dead:
-            self._kill()
-            dead = True
-        elif dead and run.why == "done":
+    def _event(self, fd: int, run: _Run, bash: Bash) -> None:
+        if fd == bash.control:
+            run.control += _read(fd)
+            run.hinted = True
+            self._parse(run)
+        elif fd == bash.output:
+            self._emit(run, _read(fd))
+        elif fd == bash.pty:
+            data = _read(fd)
+            if not data:
+                run.dead = not bash.alive()
+            run.said = (run.said + data)[-4096:]
+            if not run.starting and not (run.rung and not data.strip()):  # ^C has bash end its line
+                self._emit(run, data)
+        elif fd == self._wake_read:
+            _read(fd)
+        else:
+            run.dead = not bash.alive()
+
+    def _must_stop(self, run: _Run, now: float) -> bool:
+        """Whether it is time for the next rung: the deadline, an interrupt (each goes up one), or grace that ran out."""
+        if run.why == "done" and run.deadline is not None and now >= run.deadline:
+            run.why = "timeout"
+            return True
+        if self._interrupts and not run.starting:
+            self._interrupts -= 1
+            run.why = "interrupted" if run.why == "done" else run.why
+            return True
+        return bool(run.rung) and now >= run.next_rung
+
+    def _climb(self, run: _Run, bash: Bash, now: float) -> bool:
+        """The next rung of stopping a command; False when none is left but the shell itself."""
+        group = bash.foreground()
+        if run.rung >= len(RUNGS) or (run.rung and group == bash.group):  # bash itself is what does not stop
+            return False
+        if group > 0 and group != bash.group:
+            run.signalled.add(group)
+            processes.send_group(group, signal.SIGCONT)
+            processes.send_group(group, RUNGS[run.rung])
+        # bash as well: it would go on with the next command of the list, and may itself be the loop that runs.
+        processes.send(bash.group, signal.SIGCONT)
+        processes.send(bash.group, signal.SIGINT)
+        run.next_rung = now + GRACE
+        run.rung += 1
+        return True
+
+    def _look(self, run: _Run, bash: Bash, now: float) -> bool:
+        """A tick: is bash at its prompt without having reported? False when it must be given up."""
+        if run.stream and now - run.wrote_at > 0.1:
+            run.stream.flush()
+        if self._crowded(run, bash):
+            run.why = "died" if run.why == "done" else run.why
+            self._note(run, f"stopped: it started more than {self.sandbox.limits.processes} processes")
+            return False
+        if not run.rung and not run.hinted and now - run.started < 0.2:
+            return True
+        group = bash.foreground()
+        if group == bash.group:
+            at_prompt = processes.reads(bash.group, 0)
+            patience = 0.15 if at_prompt else 1.0
+            if at_prompt is not False and (not run.typed or now - run.typed_at > patience):
+                if run.typed >= PATIENCE:
+                    run.why = "died" if run.why == "done" else run.why
+                    return False
+                self._report(run, bash)
+        elif now - run.wrote_at > 1.0 and run.ends_of_file < 3 and processes.reads_terminal(group):
+            # It asks the terminal itself (a password, a yes): nobody will answer, and end-of-file says so.
+            run.ends_of_file += 1
+            run.wrote_at = now
+            bash.type(b"\x04")
+        return True
+
+    def _crowded(self, run: _Run, bash: Bash) -> bool:
+        """A fork bomb. ulimit -u stops it for everybody but uid 0, whom the kernel exempts; cheap until it is likely."""
+        most = self.sandbox.limits.processes
+        if not most or processes.crowd() - run.crowd < most:
+            return False
+        return processes.descendants(bash.child.pid) > most
+
+    def _settle(self, run: _Run, bash: Bash) -> None:
+        """Read what is still in the pipes; see that what was signalled is gone."""
+        if run.dead and run.why == "done" and not run.starting:
             run.why = "died"
-        if dead and not self.sandbox.enforced:
-            self._kill()
-        for fd in (self._output, self._control):
+        if run.reply is None:
+            bash.kill()
+        for fd in (bash.output, bash.control):
             while data := _read(fd):
-                if fd == self._output:
+                if fd == bash.output:
                     self._emit(run, data)
                 else:
                     run.control += data
-        if not run.marked and run.pending:
+        if not run.marked:
             self._emit(run, b"", final=True)
         if run.signalled:
-            processes.end_groups(run.signalled - {self._bash_pid}, 1.0)
+            processes.end_groups(run.signalled - {bash.group}, GRACE)
         if run.typed > 1:
             self._stale = [*self._stale[-7:], run.token]
 
+    def _report(self, run: _Run, bash: Bash) -> None:
+        run.typed += 1
+        run.typed_at = time.monotonic()
+        bash.report(run.token)
+
     def _parse(self, run: _Run) -> None:
-        """Find our record among the bytes of the control FIFO: NUL token, status, moved, folder, exports, token NUL."""
-        run.hinted = True
+        """Find our record in the control FIFO: NUL token LF NUL status NUL moved NUL folder NUL exports LF token NUL."""
         begin = run.control.find(b"\0" + run.token + b"\n")
         end = run.control.find(b"\n" + run.token + b"\0", begin + 1)
         if begin < 0 or end < 0:
@@ -505,84 +455,17 @@ class Shell:
         try:
             status, moved, folder, exports = fields[2], fields[3], fields[4], fields[5]
             run.reply = (int(status), Path(os.fsdecode(folder)), moved == b"1")
-        except (IndexError, ValueError):
+        except (IndexError, ValueError):  # somebody wrote into it meanwhile; the next report will be whole
+            run.control = b""
             return
         self._exports = exports
-        self._control_left = run.control[end:]
-
-    def _report(self, run: _Run) -> None:
-        run.typed += 1
-        run.typed_at = time.monotonic()
-        self._type(report_line(self._inside, run.token))
-
-    def _look(self, run: _Run, now: float) -> bool:
-        """A tick: is bash at its prompt without having reported? False when it does not answer at all."""
-        if run.stream and now - run.wrote_at > 0.1:
-            run.stream.flush()
-        if not run.rung and not run.hinted and now - run.started < 0.2:
-            return True
-        group = self._foreground()
-        if group == self._bash_pid:
-            at_prompt = processes.reads(self._bash_pid, 0)
-            patience = 0.15 if at_prompt else 1.0
-            if at_prompt is not False and (not run.typed or now - run.typed_at > patience):
-                if run.typed >= 12:
-                    return False
-                self._report(run)
-        elif now - run.wrote_at > 1.0 and run.eofs < 3 and processes.reads_terminal(group):
-            # It asks the terminal itself (a password, a yes): nobody will answer, and end-of-file says so.
-            run.eofs += 1
-            run.wrote_at = now
-            self._type(b"\x04")
-        return True
-
-    def _climb(self, run: _Run, now: float) -> bool:
-        """The next rung of stopping a command; False when none is left but the shell itself."""
-        group = self._foreground()
-        if run.rung > len(GRACE):
-            return False
-        number = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)[run.rung - 1]
-        run.signalled = run.signalled or set()
-        if group > 0 and group != self._bash_pid:
-            run.signalled.add(group)
-            processes.send_group(group, signal.SIGCONT)
-            processes.send_group(group, number)
-        # bash as well: it would go on with the next command of the list, and may itself be the loop that runs.
-        processes.send(self._bash_pid, signal.SIGCONT)
-        processes.send(self._bash_pid, signal.SIGINT)
-        run.next_rung = now + GRACE[run.rung - 1]
-        run.rung += 1
-        return True
-
-    def _foreground(self) -> int:
-        try:
-            return os.tcgetpgrp(self._pty)
-        except OSError:
-            return -1
-
-    def _alive(self) -> bool:
-        return self._child is not None and self._child.isalive()
-
-    def _death_status(self) -> int | None:
-        child = self._child
-        assert child is not None
-        if child.isalive():
-            return None
-        return child.exitstatus if child.exitstatus is not None else 128 + (child.signalstatus or 0)
-
-    def _last_words(self, run: _Run) -> None:
-        """Folder and environment from the EXIT trap; unproven, but the shell is dead and nothing else is known."""
-        begin = run.control.rfind(b"\0last\n")
-        fields = run.control[begin:].split(b"\0") if begin >= 0 else []
-        if len(fields) >= 6 and fields[4].startswith(b"/"):
-            self._cwd, self._exports = Path(os.fsdecode(fields[4])), fields[5]
 
     # ---- output --------------------------------------------------------------------------------------------------
 
     def _emit(self, run: _Run, data: bytes, final: bool = False) -> None:
         """Output up to the token; the name of our file becomes ``bash``, as in ``bash -c``."""
         if run.marked:
-            self._left += data
+            self._left = (self._left + data)[-(1 << 20) :]
             return
         if data:
             run.wrote_at = time.monotonic()
@@ -591,26 +474,38 @@ class Shell:
         where = data.find(run.token)
         if where >= 0:
             run.marked, final = True, True
-            self._left += data[where + len(run.token) :]
+            self._left = data[where + len(run.token) :]
             data = data[:where]
         for token in self._stale:
             data = data.replace(token, b"")
         data = data.replace(b"bash: " + self._needle, b"bash: ").replace(self._needle, b"bash: ")
         if not final:
-            keep = max(
-                _overlap(data, needle) for needle in (run.token, self._needle, b"bash: " + self._needle, *self._stale)
-            )
+            needles = (run.token, self._needle, b"bash: " + self._needle, *self._stale)
+            keep = max(_overlap(data, needle) for needle in needles)
             if keep:
                 data, run.pending = data[:-keep], data[-keep:]
+        self._show(run, data)
+
+    def _note(self, run: _Run, text: str) -> None:
+        """A line of our own in the output."""
+        self._show(run, f"nimllm: {text}\n".encode("utf-8", "surrogateescape"))
+
+    def _show(self, run: _Run, data: bytes) -> None:
         if data:
             run.capture.add(data)
             if run.stream:
                 run.stream.add(data)
 
 
-def _escaped(text: str) -> bool:
-    """Whether every surrogate of ``text`` stands for a byte (as os.fsdecode makes them)."""
-    return all(0xDC80 <= ord(letter) <= 0xDCFF for letter in text if 0xD800 <= ord(letter) <= 0xDFFF)
+def _token() -> bytes:
+    return os.urandom(16).hex().encode()
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        return text.encode("utf-8", "replace")
 
 
 def _overlap(data: bytes, needle: bytes) -> int:
@@ -627,5 +522,5 @@ def _overlap(data: bytes, needle: bytes) -> int:
 def _read(fd: int) -> bytes:
     try:
         return os.read(fd, 1 << 18)
-    except (BlockingIOError, OSError):  # EIO: every other end of the pty is closed
+    except OSError:  # nothing there (BlockingIOError), or every other end of the pty is closed (EIO)
         return b""

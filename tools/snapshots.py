@@ -155,7 +155,8 @@ class Snapshots:
         """Entries below the workspace on its own file system; ``.git`` comes last, so that it uses up no one's room."""
         root = os.fspath(self.workspace)
         device = os.lstat(root).st_dev
-        waiting, later = [""], []
+        waiting: list[str] = [""]
+        later: list[str] = []
         while waiting or later:
             folder = waiting.pop() if waiting else later.pop()
             try:

@@ -1,0 +1,214 @@
+"""One bash process in its pty: started in the sandbox, talked to through two FIFOs, ended with all it started."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import shlex
+import shutil
+import signal
+import termios
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pexpect
+
+from nimllm.errors import SHELL, NimError
+from nimllm.tools import processes
+from nimllm.tools.sandbox import Sandbox
+from nimllm.tools.shellfiles import GO, HINT, LAST, REPORT, go_line, report_line, start_file
+
+# bwrap's --die-with-parent (PR_SET_PDEATHSIG) follows the *thread* that forked, so shells are forked by one thread
+# that lives as long as the process; a shell made by a short-lived worker would die with it.
+_spawners: dict[int, ThreadPoolExecutor] = {}
+_spawners_lock = threading.Lock()
+
+
+def _spawner() -> ThreadPoolExecutor:
+    with _spawners_lock:
+        if os.getpid() not in _spawners:
+            _spawners[os.getpid()] = ThreadPoolExecutor(1, thread_name_prefix="nimllm-shell")
+        return _spawners[os.getpid()]
+
+
+def _child_signals() -> None:
+    # Python ignores SIGPIPE, and a background nimllm SIGINT; both would be inherited for good by everything bash runs.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def find_bash(env: Mapping[str, str]) -> str:
+    """Path of bash; NimError (SHELL) when there is none."""
+    found = shutil.which("bash", path=os.defpath + ":" + env.get("PATH", ""))
+    if found is None:
+        raise NimError("bash cannot be started", "it is not installed", "install bash", SHELL)
+    return found
+
+
+class Bash:
+    """``private`` is the folder with what bash sources and the FIFOs; ``mark`` names the shell's processes where no
+    sandbox holds them together; ``exports`` is the ``export -p`` of the shell this one replaces."""
+
+    def __init__(
+        self,
+        program: str,
+        sandbox: Sandbox,
+        private: Path,
+        env: Mapping[str, str],
+        mark: str,
+        cwd: Path,
+        exports: bytes,
+    ) -> None:
+        self.sandbox, self.private, self.mark = sandbox, private, mark
+        self.inside = sandbox.inside(private)
+        self.group = 0  # process group of bash at its prompt; known after the first report
+        self._fds: list[int] = []
+        self._write_files(env, cwd, exports)
+        for name in ("control", "output"):
+            (private / name).unlink(missing_ok=True)
+            os.mkfifo(private / name, 0o600)
+        self.control = self._opened(private / "control")
+        self.output = self._opened(private / "output")
+        try:  # 1 MiB: fewer wake-ups for a command that writes much; the default 64 KiB is no error
+            fcntl.fcntl(self.output, fcntl.F_SETPIPE_SZ, 1 << 20)
+        except OSError:
+            pass
+        start = ["--noprofile", "--rcfile", str(self.inside / "start"), "--noediting", "-i"]
+        argv = sandbox.argv([program, *start], private)
+        self._env = dict(env) if sandbox.enforced else {**env, "NIMLLM_SHELL": mark}
+        try:
+            self.child = _spawner().submit(self._spawn, argv, cwd).result()
+        except (OSError, pexpect.ExceptionPexpect) as error:
+            self._close_fds()
+            raise NimError("bash cannot be started", str(error).split("\n")[0], "see nimllm doctor", SHELL) from None
+        self.pty: int = self.child.child_fd
+        os.set_blocking(self.pty, False)
+        # The terminal as commands should find it; set from this side, so no stty has to run.
+        self._mode = termios.tcgetattr(self.pty)
+        self._mode[1] &= ~termios.OPOST
+        self._mode[3] |= termios.ICANON | termios.ISIG
+        self._mode[3] &= ~(termios.ECHO | termios.ECHONL | termios.TOSTOP)
+        self.poll = select.poll()
+        for fd in (self.pty, self.control, self.output):
+            self.poll.register(fd, select.POLLIN)
+        try:
+            pidfd = os.pidfd_open(self.child.pid)
+            self._fds.append(pidfd)
+            self.poll.register(pidfd, select.POLLIN)
+        except (OSError, AttributeError):  # an old kernel: death is then seen at the next tick
+            pass
+
+    def _write_files(self, env: Mapping[str, str], cwd: Path, exports: bytes) -> None:
+        texts = {"go": GO, "hint": HINT, "report": REPORT, "last": LAST}
+        texts["start"] = start_file(self.sandbox.limits.ulimits(), cwd)
+        for name, text in texts.items():
+            text = text.replace("@PATH@", shlex.quote(env["PATH"]))
+            text = text.replace("@WORKSPACE@", shlex.quote(str(self.sandbox.workspace)))
+            (self.private / name).write_bytes(os.fsencode(text.replace("@DIR@", shlex.quote(str(self.inside)))))
+        (self.private / "restore").write_bytes(exports)
+        (self.private / "command").write_bytes(b"")
+
+    def _opened(self, fifo: Path) -> int:
+        # Read and write: never an end of file, and a writer in bash never blocks in open().
+        fd = os.open(fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._fds.append(fd)
+        return fd
+
+    def _spawn(self, argv: list[str], cwd: Path) -> pexpect.spawn:
+        child = pexpect.spawn(
+            argv[0],
+            argv[1:],
+            env=self._env,
+            cwd=str(cwd if cwd.is_dir() else self.sandbox.workspace),
+            echo=False,
+            timeout=None,
+            dimensions=(50, 200),
+            preexec_fn=_child_signals,
+        )
+        child.delaybeforesend = None
+        child.delayafterclose = child.delayafterterminate = 0.0
+        child.ptyproc.delayafterclose = child.ptyproc.delayafterterminate = 0.0
+        return child
+
+    # ---- talking ------------------------------------------------------------------------------------------------
+
+    def go(self) -> None:
+        """Have bash source the command file; the terminal is put right first (an earlier ``stty`` may have bent it)."""
+        termios.tcsetattr(self.pty, termios.TCSANOW, self._mode)
+        termios.tcflow(self.pty, termios.TCOON)
+        self.type(go_line(self.inside))
+
+    def report(self, token: bytes) -> None:
+        self.type(report_line(self.inside, token))
+
+    def type(self, line: bytes) -> None:
+        try:
+            os.write(self.pty, line)
+        except OSError:  # the shell is dead, and the wait will see it; or a full queue, and a tick will type again
+            pass
+
+    # ---- looking ------------------------------------------------------------------------------------------------
+
+    def alive(self) -> bool:
+        try:
+            return bool(self.child.isalive())
+        except pexpect.ExceptionPexpect:
+            return False
+
+    def status(self) -> int | None:
+        """Exit status of the dead shell, 128 + signal; None while it lives."""
+        if self.alive():
+            return None
+        status = self.child.exitstatus
+        return int(status) if status is not None else 128 + (self.child.signalstatus or 0)
+
+    def foreground(self) -> int:
+        """The process group that has the terminal; -1 when there is none."""
+        try:
+            return os.tcgetpgrp(self.pty)
+        except OSError:
+            return -1
+
+    # ---- ending -------------------------------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        """End the shell and everything it started, and see that they are gone."""
+        pid = self.child.pid
+        if self.sandbox.enforced:
+            # The first process of the namespace takes all others with it, and bwrap itself ends only after that.
+            for inner in (processes.children(pid) if self.alive() else []) or [pid]:
+                processes.send(inner, signal.SIGKILL)
+            if not processes.wait_gone([pid], 2.0, reap=self.alive):
+                processes.send(pid, signal.SIGKILL)
+        else:
+            until = time.monotonic() + 3.0
+            while time.monotonic() < until:
+                left = processes.of_session(pid, self.mark)
+                if not left:
+                    break
+                for other in left:
+                    processes.send(other, signal.SIGKILL)
+                self.alive()
+                time.sleep(0.003)
+        processes.wait_gone([pid], 2.0, reap=self.alive)
+
+    def close(self) -> None:
+        self.kill()
+        try:
+            self.child.close(force=True)
+        except (OSError, pexpect.ExceptionPexpect):
+            pass
+        self._close_fds()
+
+    def _close_fds(self) -> None:
+        for fd in self._fds:
+            try:
+                os.close(fd)
+            except OSError:
+                pass
+        self._fds.clear()
