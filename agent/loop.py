@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Literal
 
 from nimllm.agent.results import Decision, Step, TaskEnd, TaskResult
 from nimllm.agent.window import Overflow, check_request, fit_task
+from nimllm.errors import NimError
 from nimllm.llm.turns import ROLES, Turn, observation, workspace_note
 
 if TYPE_CHECKING:
-    from nimllm.tools.policy import Verdict
-    from nimllm.tools.snapshots import Snapshots
-
     from nimllm.llm.generate import Completion, Generator, Sampling
+    from nimllm.tools.policy import Verdict
     from nimllm.tools.shell import Shell
+    from nimllm.tools.snapshots import Snapshots
 
 PLAN_TOKENS, COMMAND_TOKENS, ANSWER_TOKENS = 96, 160, 128
 RESAMPLES, RESAMPLE_TEMPERATURE = 3, 0.7  # tries after the greedy one when a command is empty or does not parse
@@ -325,8 +325,7 @@ class Agent:
             timeout = max(1.0, min(timeout, deadline - time.monotonic()))
         verdict = policy.judge(step.command, self.mode, self.always, self.shell.workspace)
         writes = policy.judge(step.command, "read-only").action != "run"
-        if self.snapshots is not None and writes:
-            step.snapshot = self.snapshots.take(f"before: {step.command[:60]}")
+        step.snapshot = self._snapshot("before", step, hooks) if writes else None
         self._interrupted = False
         self._running.set()
         try:
@@ -337,11 +336,21 @@ class Agent:
         step.ended, step.status, step.output = done.ended, done.status, done.output
         step.output_bytes, step.truncated, step.seconds, step.cwd = (
             done.bytes, done.truncated, done.seconds, str(done.cwd))
-        if self.snapshots is not None and writes:
-            step.after = self.snapshots.take(f"after: {step.command[:60]}")
+        step.after = self._snapshot("after", step, hooks) if step.snapshot else None
         hooks.finished(step)
         if done.restarted:
             hooks.notice("the shell had died and was started anew; its variables are lost, its folder is kept")
+
+
+    def _snapshot(self, when: str, step: Step, hooks: Hooks) -> str | None:
+        """The workspace as it is; without room for it the command still runs, and /undo will not know it."""
+        if self.snapshots is None:
+            return None
+        try:
+            return self.snapshots.take(f"{when}: {step.command[:60]}")
+        except NimError as error:
+            hooks.notice(f"{error.message()}; /undo will not know this command")
+            return None
 
 
 class _Tally:

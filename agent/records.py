@@ -97,8 +97,9 @@ class TaskRecord(BaseModel):
 
 
 def new_id(now: float | None = None) -> str:
-    """``YYYYMMDD-HHMMSS-xxxxxx`` (UTC): sorts by time, and two sessions do not collide."""
-    return time.strftime("%Y%m%d-%H%M%S", time.gmtime(now)) + "-" + secrets.token_hex(3)
+    """``YYYYMMDD-HHMMSS-mmmxxxx`` (UTC, milliseconds): sorts by time, and two sessions do not collide."""
+    now = time.time() if now is None else now
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime(now)) + f"{int(now % 1 * 1000):03}{secrets.token_hex(2)}"
 
 
 def task_record(result: TaskResult, redact: Callable[[str], str], **about: Any) -> TaskRecord:

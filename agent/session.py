@@ -100,9 +100,8 @@ class Session:
                        workspace=str(self.workspace))
 
     def _make_agent(self) -> Agent:
-        from nimllm.tools.snapshots import Snapshots
-
         from nimllm.tools.shell import Shell
+        from nimllm.tools.snapshots import Snapshots
 
         shell = Shell(self.workspace, self.box)
         snapshots = Snapshots(places.state_folder("snapshots"), self.workspace)

@@ -14,6 +14,8 @@ from nimllm.agent.equipment import MODES
 if TYPE_CHECKING:
     from nimllm.agent.session import Session
 
+UNDO_LINES = 20
+_UNDONE = {"removed": "would remove", "restored": "would put back", "mode": "would chmod", "left": "leaves alone"}
 Said = Literal["quit"] | None
 WORDS: dict[str, tuple[str, ...]] = {
     "/help": (), "/memory": ("show ", "revert ", "approve ", "reject "), "/undo": (), "/model": (), "/mode": MODES,
@@ -115,29 +117,26 @@ def _undo(session: Session, words: list[str]) -> Said:
     snapshots = session.agent.snapshots
     while session.done and snapshots is not None:
         step = session.done[-1]
-        assert step.snapshot is not None
-        changes = undo_preview(session, step)
-        if not changes:
+        if step.snapshot is None or step.after is None:
             session.done.pop()
             continue
-        session.face.say(f"undo of: {visible(one_line(step.command))}")
-        for change in changes[:20]:
-            session.face.say(f"  {visible(str(change))}")
-        if len(changes) > 20:
-            session.face.say(f"  and {len(changes) - 20} more")
+        would = snapshots.undo(step.snapshot, step.after, dry_run=True)
+        if not any(change.action != "left" for change in would):
+            session.done.pop()
+            continue
+        session.face.say(f"undo of: {one_line(step.command)}")
+        for change in would[:UNDO_LINES]:
+            why = f" ({change.skipped_reason})" if change.skipped_reason else ""
+            session.face.say(f"  {_UNDONE[change.action]:<16} {visible(change.path)}{why}")
+        if len(would) > UNDO_LINES:
+            session.face.say(f"  and {len(would) - UNDO_LINES} more")
         if session.console.key("  [y]es  [n]o", {"y": "yes", "n": "no"}, "no") == "yes":
-            snapshots.restore(step.snapshot)
+            snapshots.undo(step.snapshot, step.after)
             session.done.pop()
             session.face.say("undone", "good")
         return None
     session.face.say("nothing to undo")
     return None
-
-
-def undo_preview(session: Session, step: object) -> list[object]:
-    """What restoring the snapshot before ``step`` would change."""
-    assert session.agent.snapshots is not None
-    return list(session.agent.snapshots.restore(step.snapshot, dry_run=True))  # type: ignore[attr-defined]
 
 
 def _memory(session: Session, words: list[str]) -> Said:

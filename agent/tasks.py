@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nimllm.tools.shell import Result
 
 SETUP_TIMEOUT, CHECK_TIMEOUT = 60.0, 60.0
+ENDED = ("done", "died")  # "died": by ``exit``, which is a way to end a check
 DETAIL = 160  # characters of a failed check's output that are reported
 MAX_FILE = 20_000_000  # bytes of a tasks file
 
@@ -267,9 +268,9 @@ class Bench:
             path.write_text(content, "utf-8")
         if task.setup:
             done = _in_fresh_shell(task.setup, workspace, sandbox, SETUP_TIMEOUT)
-            if done.status != 0:
-                raise NimError(f"the set-up of task {task.id!r} failed",
-                               f"{_ended(done)}: {done.output[-DETAIL:].strip()}", "mend its setup", errors.TASK_FAILED)
+            if done.status != 0 or done.ended not in ENDED:
+                said = f"{_ended(done)} {done.output[-DETAIL:].strip()}".strip()
+                raise NimError(f"the set-up of task {task.id!r} failed", said, "mend its setup", errors.TASK_FAILED)
 
     def _check(self, task: Task, workspace: Path, sandbox: Sandbox, result: TaskResult) -> list[records.CheckRecord]:
         found = []
@@ -280,7 +281,7 @@ class Bench:
             else:
                 assert check.run is not None
                 done = _in_fresh_shell(check.run, workspace, sandbox, CHECK_TIMEOUT)
-                passed = done.ended == "done" and done.status == check.expect_status
+                passed = done.ended in ENDED and done.status == check.expect_status
                 if passed and check.expect_output is not None:
                     passed = re.search(check.expect_output, done.output, re.MULTILINE) is not None
                 detail = "" if passed else f"{_ended(done)}: {done.output[-DETAIL:].strip()}".rstrip(": ")
@@ -308,7 +309,7 @@ def _in_fresh_shell(command: str, workspace: Path, sandbox: Sandbox, timeout: fl
 
 
 def _ended(done: Result) -> str:
-    return f"status {done.status}" if done.ended == "done" else f"{done.ended} after {done.seconds:.0f} s"
+    return f"status {done.status}" if done.ended in ENDED else f"{done.ended} after {done.seconds:.0f} s"
 
 
 def _remove(workspace: Path) -> None:

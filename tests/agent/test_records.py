@@ -107,7 +107,8 @@ def test_write_and_read_agree_and_nobody_else_may_read(home: Path) -> None:
     path = records.write(record)
     assert records.read(record.id) == record and os.stat(path).st_mode & 0o777 == 0o600
     assert [kept.id for kept in records.newest(5)] == [record.id]
-    assert records.tell_memory(record.memory) == "remembered m0001: loss 2.31 → 0.08, 9,812 entries, ppl ×1.001, accepted"
+    said = "remembered m0001: loss 2.31 → 0.08, 9,812 entries, ppl ×1.001, accepted"
+    assert records.tell_memory(record.memory) == said
     assert any("said by nobody" in line for line in records.tell(record))
     assert [path.name for path in path.parent.iterdir()] == [path.name]
 

@@ -13,7 +13,7 @@ import pexpect
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PROMPT = "› "
+PROMPT = "›"
 ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[=>78]|\x1b\][^\x07]*\x07")
 
 
@@ -31,6 +31,8 @@ class Terminal:
 
     def write(self, text: str) -> None:
         self.raw += text
+        if "\x1b[6n" in text:  # where is the cursor? a terminal would say so
+            os.write(self.child.child_fd, b"\x1b[10;1R")
 
     def flush(self) -> None: ...
 
@@ -89,7 +91,7 @@ def test_accept_edit_reject_and_abort(terminal: Terminal, workspace: Path, home:
     terminal.say("delete notes.txt")
     terminal.expect(r"\[y\]es")
     terminal.child.send("e")
-    terminal.expect("edit › ")
+    terminal.expect("edit ›")
     terminal.child.send("\x15rm a.txt\r")  # ^U clears the line
     terminal.expect("It is deleted")
     terminal.ready()
@@ -180,7 +182,8 @@ def test_slash_commands(terminal: Terminal, run_folder: Path, home: Path) -> Non
     for said, expected in (("/help", "!COMMAND"), ("/status", "workspace"), ("/mode", "the modes are"),
                            ("/mode wild", "no mode wild"), ("/memory", "memory is off"), ("/undo", "nothing to undo"),
                            ("/model", str(run_folder.name)), ("/frobnicate", "no command /frobnicate"),
-                           ("/sta", "did you mean /status"), ("/log", "no task yet"), ("/model /nowhere", "no model at")):
+                           ("/sta", "did you mean /status"), ("/log", "no task yet"),
+                           ("/model /nowhere", "no model at")):
         terminal.say(said)
         terminal.expect(re.escape(expected))
         terminal.ready()
