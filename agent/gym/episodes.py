@@ -21,9 +21,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+from nimllm.agent.display import plain
 from nimllm.agent.gym import names, schemas
 from nimllm.agent.gym.executor import Execution, Executor
 from nimllm.agent.gym.schema import SCHEMAS, Draft, Schema
@@ -39,6 +41,7 @@ __all__ = ["EVALUATION", "Draft", "Episode", "Rejected", "draft", "execute", "lo
 EVALUATION = 2**31  # the first seed of evaluation
 OUTPUT_LIMIT = 4_000  # characters; a longer output is no answer
 TRIES = 60  # worlds drawn for one schema before another is taken
+STEP_SHARES = {1: 0.62, 2: 0.25, 3: 0.13}  # of episodes, whatever the number of schemas of each length
 NOTE_SHARE = 0.7  # of training episodes that start with the workspace note
 
 
@@ -109,7 +112,10 @@ def seeds(stream: int, count: int, evaluation: bool = False) -> range:
 def draft(seed: int, among: Sequence[Schema]) -> tuple[Schema, World, Draft]:
     """What a seed says, before it is executed; Rejected when no world suits the schema."""
     rng = random.Random(seed)
-    schema = rng.choices(among, [schema.weight for schema in among])[0]
+    lengths = sorted({schema.steps for schema in among})
+    steps = rng.choices(lengths, [STEP_SHARES.get(length, 0.05) for length in lengths])[0]
+    alike = [schema for schema in among if schema.steps == steps]
+    schema = rng.choices(alike, [schema.weight for schema in alike])[0]
     for _ in range(TRIES):
         world = World.random(rng, schema.theme)
         if schema.git:
@@ -176,7 +182,8 @@ def render(episode: Episode, rng: random.Random, note: bool) -> list[Turn]:
     turns.append(Turn("user", humanise(rng, rng.choice(episode.requests), episode.protected)))
     turns.append(Turn("plan", "\n".join(episode.plan)))
     for command, (output, status) in zip(episode.commands, episode.observations, strict=True):
-        turns += [Turn("bash", command), Turn("output", observation(output, status), tainted=True)]
+        seen = observation(plain(output), status)  # as the loop shows it to the model
+        turns += [Turn("bash", command), Turn("output", seen, tainted=True)]
     turns.append(Turn("assistant", episode.answer))
     return turns
 
@@ -210,13 +217,14 @@ def row(episode: Episode) -> dict[str, Any]:
             "expect_state": episode.expect_state}
 
 
-def _portion(numbers: Sequence[int], patterns: str | None) -> tuple[list[str], Counter[str], Counter[str], int]:
+def _portion(numbers: Sequence[int], patterns: str | None, steps: int | None
+             ) -> tuple[list[str], Counter[str], Counter[str], int]:
     """Rows, episodes per schema, reasons of rejection, characters of the turns; for one process."""
     kept: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     rows, characters = [], 0
     with Executor() as executor:
-        for episode in produce(numbers, chosen(patterns), executor, reasons):
+        for episode in produce(numbers, chosen(patterns, steps), executor, reasons):
             data = row(episode)
             kept[episode.schema] += 1
             characters += sum(len(turn["text"]) for turn in data["turns"])
@@ -231,6 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--schemas", help="only these (comma-separated globs)")
+    parser.add_argument("--steps", type=int, help="only episodes of this many commands")
     args = parser.parse_args(arguments)
     try:
         _generate(args)
@@ -242,13 +251,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _generate(args: argparse.Namespace) -> None:
     numbers, size = seeds(args.seed, args.count), 500
-    chosen(args.schemas)
+    chosen(args.schemas, args.steps)
     portions = [numbers[start:start + size] for start in range(0, len(numbers), size)]
     kept: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     characters, started = 0, time.monotonic()
     with open(args.out, "w", encoding="utf-8") as out, ProcessPoolExecutor(args.workers) as pool:
-        results = pool.map(_portion, portions, [args.schemas] * len(portions))
+        results = pool.map(_portion, portions, repeat(args.schemas), repeat(args.steps))
         for number, (rows, good, bad, length) in enumerate(results, 1):
             out.writelines(line + "\n" for line in rows)
             kept += good

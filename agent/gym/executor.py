@@ -127,7 +127,7 @@ class Executor:
 
     def close(self) -> None:
         self._kill()
-        shutil.rmtree(self._base, onerror=_unlock)
+        shutil.rmtree(self._base, onerror=unlock)
 
     def run(self, world: World, commands: Sequence[str], times: Sequence[str] = (), user: str = "user",
             place: str = "work") -> Execution | None:
@@ -141,7 +141,7 @@ class Executor:
             world.materialise(folder)
             return self._execute(world, folder, commands, times, user, place)
         finally:
-            shutil.rmtree(self._home / user, onerror=_unlock)
+            shutil.rmtree(self._home / user, onerror=unlock)
 
     def _execute(self, world: World, folder: Path, commands: Sequence[str], times: Sequence[str], user: str,
                  place: str) -> Execution | None:
@@ -243,7 +243,7 @@ class Executor:
             self._bash = None
 
 
-def _unlock(function: object, path: str, _: object) -> None:
+def unlock(function: object, path: str, _: object) -> None:
     """A command may have taken our own rights away."""
     parent = os.path.dirname(path)
     os.chmod(parent, 0o700)
