@@ -282,7 +282,7 @@ def bump(world: World, rng: random.Random) -> Draft:
         f"Done: the version in {file} is {new}.", file=file, new=new)
 
 
-@schema("version.show", "grep")
+@schema("version.show", "grep jq")
 def show_version(world: World, rng: random.Random) -> Draft:
     file, body = rng.choice((("pyproject.toml", '[project]\nname = "{w}"\nversion = "{v}"\n'),
                              ("package.json", '{{\n  "name": "{w}",\n  "version": "{v}"\n}}\n'),
@@ -297,7 +297,7 @@ def show_version(world: World, rng: random.Random) -> Draft:
         "(what|which) is the version (in|according to) {file}?",
         "(read|get|look up) the version (in|from) {file}",
         "grep the version (in|from) {file}"),
-        f"grep 'version' {quoted(file)}", f"look up the version in {file}", True, "{output}", file=file)
+        reading(file, "version"), f"look up the version in {file}", True, "{output}", file=file)
 
 
 _SETTINGS = {  # how a line of each format is spelled, and the sed expression that gives it another value
@@ -328,6 +328,11 @@ def settings(world: World, rng: random.Random, ext: str | None = None) -> tuple[
     world.add_file(path, body)
     at = rng.randrange(len(keys))
     return path, spelled[at], values[at], ext
+
+
+def reading(path: str, key: str) -> str:
+    """The one form that looks a setting up."""
+    return f"jq -r .{key} {quoted(path)}" if path.endswith(".json") else f"grep '{key}' {quoted(path)}"
 
 
 @schema("settings.change", "sed", weight=2)
@@ -366,7 +371,7 @@ def change_from(world: World, rng: random.Random) -> Draft:
         f"Done: {new} instead of {old} in {path}.", file=path, key=key, old=old, new=new)
 
 
-@schema("settings.look_up", "grep", weight=1.5)
+@schema("settings.look_up", "grep jq", weight=1.5)
 def look_up(world: World, rng: random.Random) -> Draft:
     path, key, _, _ = settings(world, rng)
     return single(rng, (
@@ -377,7 +382,7 @@ def look_up(world: World, rng: random.Random) -> Draft:
         "{key} in {file}?",
         "(what does {file} say about {key}|what is the value of {key} in {file})?",
         "grep {key} (in|from) {file}"),
-        f"grep '{key}' {quoted(path)}", f"look up {key} in {path}", True, "{output}", file=path, key=key)
+        reading(path, key), f"look up {key} in {path}", True, "{output}", file=path, key=key)
 
 
 @schema("constant.change", "sed", weight=1.5)

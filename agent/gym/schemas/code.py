@@ -174,7 +174,7 @@ def rename(world: World, rng: random.Random) -> Draft:
     what = "class" if draw is class_name else "constant" if draw is constant_name else rng.choice(
         ("function", "function", "symbol", "method", "name", "identifier"))
     return single(rng, (
-        "rename (the {what}|{what}|) {old} to {new} (|everywhere|in all files|across the project|in the whole code)",
+        "rename (the {what}|{what}) {old} to {new} (|everywhere|in all files|across the project|in the whole code)",
         "rename {old} to {new} (everywhere|in every file|across all files|in all files|throughout the code)",
         "change the name of (the {what}|) {old} to {new} (in all files|everywhere|across the project)",
         "replace {old} (by|with) {new} (in all files|everywhere|in the whole project|across the code base)",

@@ -12,7 +12,7 @@ from typing import Literal
 from nimllm.agent.gym.history import commit_ids, committed, edit, unlink
 from nimllm.agent.gym.projects import project
 from nimllm.agent.gym.schema import Draft, Unsuitable, schema
-from nimllm.agent.gym.schemas.builds import settings, test_folder
+from nimllm.agent.gym.schemas.builds import reading, settings, test_folder
 from nimllm.agent.gym.schemas.phrases import quoted, several, string
 from nimllm.agent.gym.schemas.subjects import table
 from nimllm.agent.gym.worlds import World
@@ -42,7 +42,7 @@ def setting_to_file(world: World, rng: random.Random) -> Draft:
         "which {key} is in {file}? (write|put) only the (number|value) (to|into) {target}",
         "(get|take) the {key} (from|out of) {file} and (store|save) it in {target}",
         "create {target} with the value of {key} from {file}"),
-        (f"grep '{key}' {quoted(path)}", f"echo {value} > {quoted(target)}"),
+        (reading(path, key), f"echo {value} > {quoted(target)}"),
         (f"look up {key}", f"write it to {target}"), False, f"Done: {target} says {value}.",
         key=key, file=path, target=target)
 
@@ -67,7 +67,7 @@ def setting_to_setting(world: World, rng: random.Random) -> Draft:
         "(copy|take over) the {key} from {source} (to|into) {target}",
         "the {key} in {target} is wrong, take the one (from|in) {source}",
         "make {key} in {target} equal to that in {source}"),
-        (f"grep '{key}' {quoted(source)}", f"sed -i 's/^{form % '.*'}/{form % value}/' {quoted(target)}"),
+        (reading(source, key), f"sed -i 's/^{form % '.*'}/{form % value}/' {quoted(target)}"),
         (f"look up {key} in {source}", f"set it in {target}"), False, f"Done: {key} is {value} in {target}.",
         key=key, source=source, target=target)
 
