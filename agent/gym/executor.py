@@ -7,6 +7,7 @@ The meaning is that of one persistent bash started in the world's root: files of
 from __future__ import annotations
 
 import os
+import re
 import select
 import shlex
 import shutil
@@ -23,7 +24,7 @@ from nimllm.agent.gym import truth
 from nimllm.agent.gym.worlds import World
 from nimllm.errors import SHELL, NimError
 
-SECONDS = 10.0  # for all commands of one episode
+SECONDS = 30.0  # for all commands of one episode; wide, since a busy machine must not change what is generated
 _DATE = "2026-06-01T12:00:00Z"
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "TZ": "UTC", "TERM": "dumb",
@@ -171,8 +172,9 @@ class Executor:
         statuses = (self._control / "status").read_text().split()
         if len(statuses) != len(commands):
             return None
-        observations = [((self._control / f"o{number}").read_bytes().decode("utf-8", "replace"), int(status))
-                        for number, status in enumerate(statuses)]
+        own = re.compile(rf"^{re.escape(control)}/c\d+: line \d+: ", re.MULTILINE)  # tools/shell.py says "bash: "
+        observations = [(own.sub("bash: ", (self._control / f"o{number}").read_bytes().decode("utf-8", "replace")),
+                         int(status)) for number, status in enumerate(statuses)]
         git = ""
         if (folder / ".git").exists():
             if not self._tell(f"( cd {shlex.quote(root)}; {truth.GIT_STATE} ) >{control}/git 2>&1 </dev/null"):
