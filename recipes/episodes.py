@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from recipes.shipped import Mixture
 
 STREAMS = 8  # files of generated episodes, each made once
-PER_STREAM = 8_000  # episodes drawn for a stream
+PER_STREAM = 6_000  # episodes drawn for a stream
 WORDINGS = 2  # renderings of each episode
 CONVERSATIONS = 90_000
 PAIR_RENDERINGS = (10, 11)  # other seeds than in pretraining: other names
