@@ -13,8 +13,10 @@ from nimllm.agent.gym.worlds import World
 HERE = "(||here|in this folder|in the current directory|in the current folder|in this directory)"
 SHOW = "(show|list|print|give me|display|get|tell me)"
 PRINT = "(show|print|display|give me|output)"
-KINDS = {"py": "python", "md": "markdown", "txt": "text", "js": "javascript", "sh": "shell", "html": "html", "log": "log",
-         "csv": "csv", "json": "json", "yaml": "yaml", "yml": "yaml", "c": "c", "go": "go", "rs": "rust", "java": "java",
+KINDS = {"py": "python", "md": "markdown", "txt": "text", "js": "javascript", "sh": "shell", "html": "html",
+    "log": "log",
+         "csv": "csv", "json": "json", "yaml": "yaml", "yml": "yaml", "c": "c", "go": "go", "rs": "rust",
+         "java": "java",
          "css": "css", "xml": "xml", "sql": "sql", "rb": "ruby", "ts": "typescript", "png": "png", "pdf": "pdf",
          "jpg": "jpg", "bak": "backup", "tmp": "temporary", "toml": "toml", "ini": "ini", "mp3": "mp3", "gif": "gif"}
 
