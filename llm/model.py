@@ -7,7 +7,7 @@ Parameter names are those of the checkpoint (``docs/architecture.md``), so ``sta
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,19 @@ from nimllm.llm.config import ModelConfig, read_config
 IGNORE = -100  # a target that carries no loss
 
 
+_OPS = ("rms_norm", "layer_norm", "rope", "attention", "swiglu", "gelu", "relu2", "linear_cross_entropy")
+_CHOSEN: dict[tuple[str, str], Callable[..., Tensor]] = {}
+
+
+def _choose(device: str) -> None:
+    """Look the ops up when a model is made or moved, not in its forward: torch.compile cannot trace the look-up."""
+    _CHOSEN.update({(op, device): ops.get(op, device) for op in _OPS})
+
+
+def _op(name: str, device: str) -> Callable[..., Tensor]:
+    return _CHOSEN[name, device]
+
+
 class Norm(nn.Module):
     """RMSNorm, or LayerNorm with a bias where the configuration has biases."""
 
@@ -32,8 +45,8 @@ class Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.kind == "rms":
-            return ops.get("rms_norm", x.device.type)(x, self.weight, self.eps)
-        return ops.get("layer_norm", x.device.type)(x, self.weight, self.bias, self.eps)
+            return _op("rms_norm", x.device.type)(x, self.weight, self.eps)
+        return _op("layer_norm", x.device.type)(x, self.weight, self.bias, self.eps)
 
 
 class KeyValues:
@@ -79,13 +92,13 @@ class Attention(nn.Module):
         if c.qk_norm:
             q_bthk, k_btgk = self.q_norm(q_bthk), self.k_norm(k_btgk)
         if c.pos == "rope":
-            rope = ops.get("rope", device)
+            rope = _op("rope", device)
             q_bthk, k_btgk = rope(q_bthk, positions, c.rope_theta), rope(k_btgk, positions, c.rope_theta)
         v = v_btgk.transpose(1, 2)
         q, k = q_bthk.transpose(1, 2).to(v.dtype), k_btgk.transpose(1, 2).to(v.dtype)
         if cache is not None:
             k, v = cache.append(self.index, k, v)
-        y_bhtk = ops.get("attention", device)(q, k, v, True)
+        y_bhtk = _op("attention", device)(q, k, v, True)
         return self.o_proj(y_bhtk.transpose(1, 2).reshape(b, t, -1))
 
 
@@ -99,7 +112,7 @@ class FeedForward(nn.Module):
         self.down_proj = nn.Linear(config.d_ff, config.d_model, bias=config.bias)
 
     def forward(self, x_btd: Tensor) -> Tensor:
-        op = ops.get(self.kind, x_btd.device.type)
+        op = _op(self.kind, x_btd.device.type)
         if self.kind == "swiglu":
             return self.down_proj(op(self.gate_proj(x_btd), self.up_proj(x_btd)))
         return self.down_proj(op(self.up_proj(x_btd)))
@@ -158,7 +171,14 @@ class GPT(nn.Module):
         self.model = Body(config)
         if not config.tied:
             self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
-        self.reset()
+        _choose(self.head.device.type)
+        if self.head.device.type != "meta":
+            self.reset()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GPT:
+        super()._apply(fn, recurse)
+        _choose(self.head.device.type)
+        return self
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -191,7 +211,7 @@ class GPT(nn.Module):
         x_btd = self.model(ids_bt, cache)
         if targets_bt is None:
             return (x_btd @ self.head.to(x_btd.dtype).T).float()
-        loss = ops.get("linear_cross_entropy", x_btd.device.type)
+        loss = _op("linear_cross_entropy", x_btd.device.type)
         rows_nd, targets_n = x_btd.reshape(-1, x_btd.shape[-1]), targets_bt.reshape(-1)
         if x_btd.device.type == "cpu":  # most of an episode is not learnt; on a GPU the copy to know how much would stall
             kept = (targets_n != IGNORE).nonzero().squeeze(1)

@@ -10,7 +10,7 @@ _BRAILLE = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 
 def terminal_plot(points: Sequence[tuple[float, float]], width: int = 60, height: int = 10) -> str:
     """A braille line plot of (x, y), with the y range at the left and the x range below."""
-    points = [(x, y) for x, y in points if y == y]
+    points = [(x, y) for x, y in points if y == y]  # nan is what an empty evaluation gives
     if len(points) < 2:
         return ""
     xs, ys = [x for x, _ in points], [y for _, y in points]
@@ -22,9 +22,9 @@ def terminal_plot(points: Sequence[tuple[float, float]], width: int = 60, height
         row = round((high - y) / span_y * (4 * height - 1))
         cells[row // 4][column // 2] |= _BRAILLE[column % 2][row % 4]
     lines = []
-    for index, row in enumerate(cells):
+    for index, dots in enumerate(cells):
         label = high if index == 0 else low if index == height - 1 else None
-        lines.append(("        " if label is None else f"{label:8.3f}") + " │" + "".join(chr(0x2800 + c) for c in row))
+        lines.append(("        " if label is None else f"{label:8.3f}") + " │" + "".join(chr(0x2800 + c) for c in dots))
     lines.append(" " * 9 + "└" + "─" * width)
     left, right = f"{min(xs):g}", f"{max(xs):g}"
     lines.append(" " * 10 + left + " " * max(1, width - len(left) - len(right)) + right)

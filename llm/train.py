@@ -156,7 +156,8 @@ class Trainer:
         self.optimizers = optimizers(self.model, settings.optimizer, settings.lr, settings.weight_decay, settings.betas)
         if resume:
             self._restore()
-        self.forward: Callable[..., Tensor] = torch.compile(self.model) if settings.compile else self.model
+        if settings.compile:  # the head picks its rows by the targets, which no graph can hold
+            self.model.model.compile()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -233,7 +234,7 @@ class Trainer:
             if not count:
                 continue
             with self._autocast():
-                loss = self.forward(inputs.to(self.device), targets.to(self.device))
+                loss = self.model(inputs.to(self.device), targets.to(self.device))
             share = count / total  # micro-batches weigh by their learnt tokens: accumulation changes nothing
             (loss * share).backward()
             loss_sum += loss.detach() * share
