@@ -14,7 +14,7 @@ setup(
             [f"kernels/csrc/{name}.cpp" for name in SOURCES],
             depends=[f"kernels/csrc/{name}" for name in HEADERS],
             language="c++",
-            extra_compile_args=["-O3", "-std=c++17", "-pthread", "-fvisibility=hidden", "-Wno-psabi"],
+            extra_compile_args=["-O3", "-std=c++17", "-pthread", "-fvisibility=hidden", "-Wno-psabi", "-g0"],
             extra_link_args=["-pthread"],
             optional=True,
         )
