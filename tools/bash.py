@@ -66,8 +66,13 @@ class Bash:
     ) -> None:
         self.sandbox, self.private, self.mark = sandbox, private, mark
         self.inside = sandbox.inside(private)
-        self.group = 0  # process group of bash at its prompt; known after the first report
+        self.group = 0  # process group, and id, of bash at its prompt; known after the first report
+        self._stdin = ""
         self._fds: list[int] = []
+        for folder, mode in ((private, 0o700), (private / "tmp", 0o1777)):  # missing when a command took it away
+            if not folder.is_dir():
+                folder.mkdir(parents=True)
+                folder.chmod(mode)
         self._write_files(env, cwd, exports)
         for name in ("control", "output"):
             (private / name).unlink(missing_ok=True)
@@ -138,15 +143,23 @@ class Bash:
     # ---- talking ------------------------------------------------------------------------------------------------
 
     def go(self) -> None:
-        """Have bash source the command file; the terminal is put right first (an earlier ``stty`` may have bent it)."""
-        termios.tcsetattr(self.pty, termios.TCSANOW, self._mode)
-        termios.tcflow(self.pty, termios.TCOON)
-        self.type(go_line(self.inside))
+        """Have bash source the command file."""
+        self._type(go_line(self.inside))
 
     def report(self, token: bytes) -> None:
-        self.type(report_line(self.inside, token))
+        self._type(report_line(self.inside, token))
 
-    def type(self, line: bytes) -> None:
+    def end_of_file(self) -> None:
+        """For a program that reads the terminal itself."""
+        self._type(b"\x04")
+
+    def _type(self, line: bytes) -> None:
+        # A command may have left the terminal raw, stopped, or with another end-of-file character.
+        try:
+            termios.tcsetattr(self.pty, termios.TCSANOW, self._mode)
+            termios.tcflow(self.pty, termios.TCOON)
+        except (OSError, termios.error):
+            pass
         try:
             os.write(self.pty, line)
         except OSError:  # the shell is dead, and the wait will see it; or a full queue, and a tick will type again
@@ -158,6 +171,15 @@ class Bash:
         try:
             return bool(self.child.isalive())
         except pexpect.ExceptionPexpect:
+            return False
+
+    def whole(self) -> bool:
+        """Whether what bash sources, and the FIFO it answers on, are still there (without a sandbox, a command may take
+        them away)."""
+        try:
+            same = os.path.samestat(os.stat(self.private / "control"), os.fstat(self.control))
+            return same and all((self.private / name).exists() for name in ("go", "hint", "report", "output"))
+        except OSError:
             return False
 
     def status(self) -> int | None:
@@ -173,6 +195,19 @@ class Bash:
             return os.tcgetpgrp(self.pty)
         except OSError:
             return -1
+
+    def settled(self) -> None:
+        """To be called when bash is at its prompt for the first time: learn how that looks from outside."""
+        self.group = self.foreground()
+        self._stdin = processes.target(self.group, 0)
+
+    def at_prompt(self) -> bool | None:
+        """Whether bash reads its next line; None when the kernel does not tell.
+
+        ``read </dev/tty`` blocks in the same system call, on the same descriptor, which then leads to /dev/tty.
+        """
+        reads = processes.reads(self.group, 0)
+        return reads and (not self._stdin or processes.target(self.group, 0) == self._stdin)
 
     # ---- ending -------------------------------------------------------------------------------------------------
 

@@ -111,6 +111,14 @@ def reads(pid: int, fd: int) -> bool | None:
 _READ = ("0",) if os.uname().machine in ("x86_64", "amd64") else ("63", "3")
 
 
+def target(pid: int, fd: int) -> str:
+    """Where descriptor ``fd`` of ``pid`` leads; empty when the kernel does not tell."""
+    try:
+        return os.readlink(f"/proc/{pid}/fd/{fd}")
+    except OSError:
+        return ""
+
+
 def reads_terminal(group: int) -> bool:
     """Whether a process of ``group`` is blocked reading a terminal."""
     for pid in group_members(group):

@@ -43,7 +43,7 @@ START_SECONDS = 15.0
 GRACE = 1.0  # seconds a command is given after SIGINT, SIGTERM and SIGKILL each, before the next rung
 RUNGS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 TICK_FIRST, TICK_LAST = 0.03, 0.4  # seconds between looks at a silent command
-PATIENCE = 12  # reports typed to a bash that reads its prompt and does not answer, before it is given up
+PATIENCE = 6  # reports typed to a bash that reads its prompt and does not answer, before it is given up
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,6 @@ class Shell:
         self._private = Path(tempfile.mkdtemp(prefix="nimllm-shell-"))
         self._remove = weakref.finalize(self, shutil.rmtree, self._private, True)
         self._needle = f"{sandbox.inside(self._private)}/command: ".encode()
-        (self._private / "tmp").mkdir()
-        (self._private / "tmp").chmod(0o1777)
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             self._start()
@@ -147,7 +145,7 @@ class Shell:
             raise NimError(
                 "bash cannot be started", why or f"no answer within {START_SECONDS:.0f} s", "see nimllm doctor", SHELL
             )
-        bash.group = bash.foreground()
+        bash.settled()
         self._cwd = run.reply[1]
 
     def _discard(self) -> None:
@@ -274,7 +272,7 @@ class Shell:
     def _alive_bash(self) -> tuple[Bash, bool]:
         """The shell, started again when it died between two commands (killed from outside, or by a job it left)."""
         bash = self._bash
-        if bash is not None and bash.alive() and (self._private / "control").is_fifo():
+        if bash is not None and bash.alive() and bash.whole():
             return bash, False
         self._discard()
         self._start()
@@ -337,7 +335,7 @@ class Shell:
                 if not run.starting and not self._look(run, bash, now):
                     break
                 run.dead = not bash.alive()
-                tick = min(tick * 1.5, 0.05 if run.rung else TICK_LAST)
+                tick = min(tick * 1.5, 0.05 if run.rung else 0.12 if run.stream else TICK_LAST)
                 next_tick = now + tick
         self._settle(run, bash)
 
@@ -398,10 +396,10 @@ class Shell:
         if not run.rung and not run.hinted and now - run.started < 0.2:
             return True
         group = bash.foreground()
-        if group == bash.group:
-            at_prompt = processes.reads(bash.group, 0)
+        at_prompt = group == bash.group and bash.at_prompt()
+        if at_prompt is not False:
             patience = 0.15 if at_prompt else 1.0
-            if at_prompt is not False and (not run.typed or now - run.typed_at > patience):
+            if not run.typed or now - run.typed_at > patience:
                 if run.typed >= PATIENCE:
                     run.why = "died" if run.why == "done" else run.why
                     return False
@@ -410,7 +408,7 @@ class Shell:
             # It asks the terminal itself (a password, a yes): nobody will answer, and end-of-file says so.
             run.ends_of_file += 1
             run.wrote_at = now
-            bash.type(b"\x04")
+            bash.end_of_file()
         return True
 
     def _crowded(self, run: _Run, bash: Bash) -> bool:
@@ -435,7 +433,7 @@ class Shell:
         if not run.marked:
             self._emit(run, b"", final=True)
         if run.signalled:
-            processes.end_groups(run.signalled - {bash.group}, GRACE)
+            processes.end_groups(run.signalled - {bash.group}, GRACE / 4)
         if run.typed > 1:
             self._stale = [*self._stale[-7:], run.token]
 

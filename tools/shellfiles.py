@@ -16,10 +16,10 @@ GO = (
     ">/dev/null 2>&1\n"
 )
 
-HINT = r"""\unset -f builtin printf
+HINT = r"""\unset -f \builtin printf
 PS0= PS1= PS2=
 \unset PROMPT_COMMAND
-builtin printf . >@DIR@/control
+\builtin printf . >@DIR@/control
 \unset POSIXLY_CORRECT
 \eval "\unset nimllm_status; \return $nimllm_status"
 """
@@ -33,37 +33,39 @@ _NAMES = (
 REPORT = (
     r"\unset -f "
     + _NAMES
+    + "\n\\builtin unalias "
+    + _NAMES
     + r"""
 \set +abefhkuvxnCETHP -hBm +o pipefail +o history +o noglob
 \trap - EXIT HUP INT QUIT TERM USR1 USR2 PIPE ALRM CHLD WINCH CONT TSTP TTIN TTOU
-IFS=$' \t\n' PS0= PS1= PS2= PS4='+ '
+IFS=$' \t\n' PS0= PS1= PS2= PS4='+ ' FUNCNEST=3000
 \unset PROMPT_COMMAND TMOUT BASH_XTRACEFD MAILCHECK GLOBIGNORE EXECIGNORE
-builtin enable builtin printf cd export unset set trap eval return . shopt
-builtin shopt -u extdebug failglob execfail inherit_errexit checkwinsize
+\builtin enable \builtin printf cd export unset set trap eval return . shopt
+\builtin shopt -u extdebug failglob execfail inherit_errexit checkwinsize
 [[ -n ${PATH-} ]] || PATH=@PATH@
 \export PATH
 nimllm_moved=0
-if ! [[ $PWD -ef . ]]; then
-  nimllm_folder=$PWD
-  builtin cd -P -e . || builtin cd -- "$nimllm_folder" || { nimllm_moved=1; builtin cd -- @WORKSPACE@; } || builtin cd /
+if ! [[ $PWD -ef . ]]; then  # /bin/pwd, since bash's own believes what it remembers
+  nimllm_folder=$(/bin/pwd -P) && [[ $nimllm_folder -ef . ]] || nimllm_folder=$PWD
+  \builtin cd -- "$nimllm_folder" || { nimllm_moved=1; \builtin cd -- @WORKSPACE@; } || \builtin cd /
 fi
-builtin printf %s "$1"
+\builtin printf %s "$1"
 {
-  builtin printf '\0%s\n\0%s\0%s\0%s\0' "$1" "$nimllm_status" "$nimllm_moved" "$PWD"
+  \builtin printf '\0%s\n\0%s\0%s\0%s\0' "$1" "$nimllm_status" "$nimllm_moved" "$PWD"
   \unset POSIXLY_CORRECT nimllm_status nimllm_moved nimllm_folder
   \export -p
-  builtin printf '\n%s\0' "$1"
+  \builtin printf '\n%s\0' "$1"
 } >@DIR@/control
 \trap '{ nimllm_status=$? POSIXLY_CORRECT=1; \. @DIR@/last; } >/dev/null 2>&1' EXIT
 """
 )
 
-LAST = r"""\unset -f builtin printf
+LAST = r"""\unset -f \builtin printf
 {
-  builtin printf '\0last\n\0%s\0%s\0%s\0' "$nimllm_status" 0 "$PWD"
+  \builtin printf '\0last\n\0%s\0%s\0%s\0' "$nimllm_status" 0 "$PWD"
   \unset POSIXLY_CORRECT
   \export -p
-  builtin printf '\0'
+  \builtin printf '\0'
 } >@DIR@/control
 \eval "\unset nimllm_status; \return $nimllm_status"
 """
@@ -73,7 +75,7 @@ def start_file(ulimits: str, folder: Path) -> str:
     """The rcfile. ``restore`` holds the exported environment of a shell that died, as its own ``export -p`` wrote it."""
     return f"""{ulimits}
 set +o history +H
-PS0= PS1= PS2= PS4='+ '
+PS0= PS1= PS2= PS4='+ ' FUNCNEST=3000
 unset PROMPT_COMMAND HISTFILE MAILCHECK TMOUT
 shopt -u checkwinsize
 . @DIR@/restore 2>/dev/null

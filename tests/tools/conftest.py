@@ -1,0 +1,45 @@
+"""Real bash, real bubblewrap. Where bubblewrap cannot be enforced its tests are skipped with the probe's own reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nimllm.tools import sandbox
+from nimllm.tools.shell import Shell
+
+LEVELS = ("none", "bwrap")
+
+
+def enforced(workspace: Path, **options: object) -> sandbox.Sandbox:
+    box = sandbox.probe(workspace, want="auto", **options)  # type: ignore[arg-type]
+    if not box.enforced:
+        pytest.skip(f"bubblewrap: {box.reason}")
+    return box
+
+
+@pytest.fixture(autouse=True)
+def homes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+
+
+@pytest.fixture(scope="module", params=LEVELS)
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """One shell for a whole module, as a session has it: what one case leaves behind, the next one meets."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    box = enforced(workspace) if request.param == "bwrap" else sandbox.probe(workspace, want="none")
+    with Shell(workspace, box, outputs=tmp_path_factory.mktemp("outputs")) as shell:
+        yield shell
+
+
+@pytest.fixture(params=LEVELS)
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    box = enforced(workspace) if request.param == "bwrap" else sandbox.probe(workspace, want="none")
+    with Shell(workspace, box, outputs=tmp_path / "outputs") as opened:
+        yield opened
