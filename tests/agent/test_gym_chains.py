@@ -21,7 +21,7 @@ from nimllm.agent.gym.schema import Schema
 from nimllm.agent.gym.worlds import World
 from nimllm.llm.turns import observation, workspace_note
 
-MODULES = ("builds", "chains", "code", "git", "git_changes", "lookups", "repairs", "sequences")
+MODULES = ("builds", "chains", "code", "git", "git_changes", "git_lookups", "lookups", "repairs", "sequences")
 SEEDS = range(2)
 
 

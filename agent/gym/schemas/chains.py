@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from nimllm.agent.gym.deeds import Target, deed, requests
+from nimllm.agent.gym.deeds import Target, append, deed, head, replace, requests, show, tail
 from nimllm.agent.gym.projects import project
 from nimllm.agent.gym.schema import Draft, Unsuitable, schema
+from nimllm.agent.gym.schemas.lookups import steps
 from nimllm.agent.gym.schemas.phrases import quoted, squeeze
 from nimllm.agent.gym.schemas.subjects import KINDS
 from nimllm.agent.gym.worlds import World
@@ -204,3 +206,53 @@ def chain_in_folder(world: World, rng: random.Random) -> Draft:
 @schema("chain.defining", "grep", steps=2)
 def chain_defining(world: World, rng: random.Random) -> Draft:
     return fetched(world, rng, defining(world, rng))
+
+
+_TARGETS = (largest, smallest, newest, oldest, longest, containing, named, only_kind)
+
+
+def _target(world: World, rng: random.Random) -> Target:
+    for make in rng.sample(_TARGETS, len(_TARGETS)):
+        try:
+            return make(world, rng)
+        except Unsuitable:
+            continue
+    raise Unsuitable("no target")
+
+
+@schema("chain.into_new_folder", "mkdir find grep ls mv cp", steps=3, weight=2.5)
+def into_new_folder(world: World, rng: random.Random) -> Draft:
+    target = _target(world, rng)
+    folder = world.new_name("dir")
+    verb, tool = rng.choice((("move", "mv"), ("move", "mv"), ("copy", "cp")))
+    return steps(rng, (
+        f"(make|create) (a|the) folder {{folder}} and {{verb}} {target.noun} (into it|there)",
+        f"{{verb}} {target.noun} into a new folder {{folder}}",
+        f"mkdir {{folder}}, then (find|look for) {target.noun} and {{verb}} it (there|into {{folder}})",
+        f"(create|make) {{folder}}; {{verb}} {target.noun} (there|into it)",
+        f"{{verb}} {target.noun} (to|into) {{folder}}, (a new folder|create that folder first)",
+        f"new folder {{folder}} for {target.noun}: {{verb}} it there"),
+        (f"mkdir {quoted(folder)}", target.command, f"{tool} {quoted(target.path)} {quoted(folder)}/"),
+        (f"create the folder {folder}", target.plan, f"{verb} it to {folder}"), False,
+        f"Done: it is in {folder}.", folder=folder, verb=verb, **target.slots)
+
+
+@schema("chain.change_and_look", "find grep ls sed echo head tail wc cat", steps=3, weight=2.5)
+def change_and_look(world: World, rng: random.Random) -> Draft:
+    target = _target(world, rng)
+    change = deed(world, rng, target.path, (append, replace))
+    look = deed(world, rng, target.path, (head, tail, show))
+    slots = {f"c_{key}": value for key, value in change.slots.items()} | {f"l_{key}": value for key,
+    value in look.slots.items()}
+    first = re.sub(r"\{(\w+)\}", r"{c_\1}", rng.choice(change.then))
+    then = re.sub(r"\{(\w+)\}", r"{l_\1}", rng.choice(look.then))
+    return steps(rng, (
+        f"(find|look for) {target.noun}, {first} and {then}",
+        f"(find|locate) {target.noun}, {first}, then {then}",
+        f"{target.question} {first}, then {then}",
+        f"{target.noun}: find it, {first}, {then}",
+        f"search {target.noun}, {first} and (finally|then) {then}",
+        f"first find {target.noun}, then {first}, and at last {then}"),
+        (target.command, change.command, look.command), (target.plan, change.planned(), look.planned()), True,
+        ordered=True,
+        **slots, **target.slots)

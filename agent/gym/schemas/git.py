@@ -304,7 +304,7 @@ def grep_log(world: World, rng: random.Random) -> Draft:
         "commits (about|with|mentioning) {word}",
         "is there a commit (about|that mentions) {word}? (show|list) it",
         "{word} in the commit messages?"),
-        f"git log --oneline --grep={quoted(word)}", f"search the messages for {word}", True, ordered=True, word=word)
+        f"git log --oneline --grep={string(word)}", f"search the messages for {word}", True, ordered=True, word=word)
 
 
 @schema("git.introduced", "git", git=True)

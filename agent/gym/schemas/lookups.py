@@ -6,14 +6,12 @@ import io
 import random
 import re
 import tarfile
-from pathlib import PurePosixPath
 from typing import Literal
 
-from nimllm.agent.gym.history import commit_ids, committed, edit, unlink
 from nimllm.agent.gym.projects import project
 from nimllm.agent.gym.schema import Draft, Unsuitable, schema
 from nimllm.agent.gym.schemas.builds import reading, settings, test_folder
-from nimllm.agent.gym.schemas.phrases import quoted, several, string
+from nimllm.agent.gym.schemas.phrases import quoted, several
 from nimllm.agent.gym.schemas.subjects import table
 from nimllm.agent.gym.worlds import World
 
@@ -27,7 +25,7 @@ def steps(rng: random.Random, templates: tuple[str, ...], commands: tuple[str, .
                  frozenset(fails), names)
 
 
-def _plain(world: World) -> str:
+def plain(world: World) -> str:
     return "".join(letter for letter in world.word().lower() if letter.isascii() and letter.isalnum()) or "word"
 
 
@@ -57,7 +55,7 @@ def setting_to_setting(world: World, rng: random.Random) -> Draft:
     form = {"env": f"{name}=%s", "yaml": f"{name}: %s"}.get(ext, f"{name} = %s")
     if old == value:
         raise Unsuitable("the same value")
-    other = form.replace(name, "name") % _plain(world)
+    other = form.replace(name, "name") % plain(world)
     world.add_file(target, f"{other}\n{form % old}\n")
     return steps(rng, (
         "(use|set) the {key} (of|from) {source} (also|) in {target}",
@@ -152,7 +150,7 @@ def column_sort(world: World, rng: random.Random) -> Draft:
 
 @schema("lookup.name_in_file", "cat mkdir touch", steps=2, weight=1.5)
 def name_in_file(world: World, rng: random.Random) -> Draft:
-    path, name = world.new_name(ext=rng.choice(("txt", "md", "cfg"))), f"{_plain(world)}-{_plain(world)}"
+    path, name = world.new_name(ext=rng.choice(("txt", "md", "cfg"))), f"{plain(world)}-{plain(world)}"
     world.add_file(path, f"{name}\n")
     folder = rng.random() < 0.6
     what = "folder" if folder else "file"
@@ -196,7 +194,7 @@ def list_in_file(world: World, rng: random.Random) -> Draft:
 @schema("lookup.unpack_member", "tar", steps=2)
 def unpack_member(world: World, rng: random.Random) -> Draft:
     exts = rng.sample(("txt", "csv", "md", "log", "py", "json", "cfg"), rng.randint(2, 3))
-    names = [(f"{_plain(world)}/" if rng.random() < 0.5 else "") + f"{_plain(world)}.{ext}" for ext in exts]
+    names = [(f"{plain(world)}/" if rng.random() < 0.5 else "") + f"{plain(world)}.{ext}" for ext in exts]
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name in names:
@@ -249,7 +247,7 @@ def not_executable(world: World, rng: random.Random) -> Draft:
     names = [world.new_name(ext="sh") for _ in range(rng.randint(2, 3))]
     folder = rng.choice(("", "", *(f"{path}/" for path in world.dirs())))
     for name in names:
-        world.add_file(folder + name, f"#!/bin/bash\necho {_plain(world)}\n")
+        world.add_file(folder + name, f"#!/bin/bash\necho {plain(world)}\n")
     scripts = world.files("sh")
     lacking = rng.choice(scripts)
     for path in scripts:
@@ -322,103 +320,3 @@ def constant_everywhere(world: World, rng: random.Random) -> Draft:
         "the value of {name} is wrong, (find it and|) make it {value}"),
         (f"grep -rn '^{name} = ' .", f"sed -i 's/^{name} = .*/{name} = {value}/' {quoted('./' + module.path)}"),
         (f"find where {name} is set", f"set it to {value}"), False, f"Done: {name} is {value}.", name=name, value=value)
-
-
-def _message(changes: list[tuple[str, str]]) -> str:
-    """The subject for changes nobody described: what stands in ``git status --short``, in words."""
-    verb = {"M": "Update", "?": "Add", "D": "Remove"}
-    kinds = {verb[kind] for kind, _ in changes}
-    names = [PurePosixPath(path).name for _, path in changes]
-    return f"{kinds.pop() if len(kinds) == 1 else 'Update'} {' and '.join(names)}"
-
-
-@schema("lookup.commit_changes", "git", steps=2, weight=3, git=True)
-def commit_changes(world: World, rng: random.Random) -> Draft:
-    changes: list[tuple[str, str]] = []
-    unlink(world)
-    for path in rng.sample(committed(world), 1 if rng.random() < 0.6 or len(committed(world)) < 2 else 2):
-        if " " in path or path.startswith("."):
-            raise Unsuitable("git quotes it")
-        if rng.random() < 0.75:
-            edit(world, rng, path)
-            changes.append(("M", path))
-        else:
-            world.setup.append(f"rm {quoted(path)}")
-            changes.append(("D", path))
-    if len(changes) < 2 and rng.random() < 0.4:
-        name = world.new_name()
-        if " " in name or name.startswith("."):
-            raise Unsuitable("git quotes it")
-        world.add_file(name, world.text(2))
-        changes = [*changes, ("?", name)] if rng.random() < 0.5 else changes
-        if len(changes) < 2:
-            world.edits.clear()
-            world.setup.clear()
-            changes = [("?", name)]
-    changes.sort(key=lambda change: (change[0] == "?", change[1]))
-    message = _message(changes)
-    return steps(rng, (
-        "commit (what changed|the changes|my changes|what I changed|everything|all changes)",
-        "(look|see) what changed and commit it",
-        "commit (everything|all|what changed) with a (fitting|suitable|good|short) message",
-        "make a commit (of|with) (what changed|all changes|the current changes)",
-        "what changed? commit it",
-        "(save|record) (my|the|all) changes in git",
-        "(check|see) the status and commit (it all|everything|the changes)",
-        "commit"),
-        ("git status --short", f"git add -A && git commit -qm {string(message)}"),
-        ("see what changed", "commit it"), False, f"Done: committed as \"{message}\".")
-
-
-@schema("lookup.discard_change", "git", steps=2, git=True)
-def discard_change(world: World, rng: random.Random) -> Draft:
-    path = rng.choice(committed(world))
-    if " " in path or not path.isascii():
-        raise Unsuitable("git quotes it")
-    edit(world, rng, path)
-    return steps(rng, (
-        "(see|check|look) which file (changed|is modified|I changed) and (discard|undo|revert) (the change|it)",
-        "which file is modified? (discard|undo|throw away) its changes",
-        "one file (is|was) modified, (restore|reset) it (to the last commit|)",
-        "find the modified file and (restore it|discard its changes|undo the change)",
-        "(look at|check) the git status and (discard|undo|drop) the change",
-        "(undo|discard) my (edit|change), I do not know which file it was"),
-        ("git status --short", f"git restore {quoted(path)}"), ("see what changed", "discard it"), False,
-        f"Done: {path} is as it was committed.")
-
-
-@schema("lookup.ignore_untracked", "git echo", steps=2, git=True)
-def ignore_untracked(world: World, rng: random.Random) -> Draft:
-    name = world.new_name()
-    unlink(world)
-    if " " in name or name.startswith(".") or ".gitignore" in world.entries:
-        raise Unsuitable("git quotes it")
-    world.add_file(name, world.text(1))
-    return steps(rng, (
-        "(find|see) which file is untracked and (ignore it|add it to {ignore}|put it into {ignore})",
-        "(add|put) the untracked file (to|into) {ignore}",
-        "which file is untracked? (add it to {ignore}|make git ignore it)",
-        "(let|make) git ignore the (new|untracked) file",
-        "there is an untracked file, (ignore it|git should ignore it)",
-        "look at the untracked file and (write|put) its name into {ignore}"),
-        ("git ls-files --others --exclude-standard", f"echo {string(name)} >> .gitignore"),
-        ("list untracked files", "add it to .gitignore"), False, f"Done: git ignores {name}.", ignore=".gitignore")
-
-
-@schema("lookup.show_commit", "git", steps=2, git=True)
-def show_commit(world: World, rng: random.Random) -> Draft:
-    word = f"{_plain(world)}{rng.randint(1, 99)}"
-    at = rng.randrange(len(world.commits))
-    author, _, paths = world.commits[at]
-    message = rng.choice((f"Fix {word}", f"Add {word} to the {_plain(world)}", f"{word}: clean up"))
-    world.commits[at] = (author, message, paths)
-    code = commit_ids(world)[at][:7]
-    return steps(rng, (
-        "(which|what) files did the commit about {word} (change|touch)?",
-        "find the commit (about|that mentions) {word} and (show|list) its files",
-        "(list|show) the files of the commit with {word} in its message",
-        "search the history for {word} and list the files (of that commit|it touched)",
-        "files touched by the commit that mentions {word}",
-        "what did the commit about {word} touch?"),
-        (f"git log --oneline --grep={word}", f"git show --name-only --format= {code}"),
-        (f"search the messages for {word}", "list the files of that commit"), True, word=word)

@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 from nimllm.agent.gym.deeds import CHANGE, READ, Make, deed
 from nimllm.agent.gym.history import branch_name, committed
 from nimllm.agent.gym.schema import Draft, Unsuitable, schema
-from nimllm.agent.gym.schemas.lookups import steps
+from nimllm.agent.gym.schemas.lookups import plain, steps
 from nimllm.agent.gym.schemas.phrases import quoted, string
-from nimllm.agent.gym.schemas.sequences import line, plain, top_kind
+from nimllm.agent.gym.schemas.sequences import line, said, top_kind
 from nimllm.agent.gym.worlds import World
 
 
@@ -104,7 +104,7 @@ def no_parent(world: World, rng: random.Random) -> Draft:
         "(create|make) {path} with the text {text}", "echo {text} into {path}",
         "the file {path} (should|must) say {text}"),
         (command, f"mkdir -p {quoted(folder)}", command), (f"write {path}",), False,
-        f"Done: {path} says {text}.", fails=(0,), text=text, path=path)
+        f"Done: {path} says {text}.", fails=(0,), text=said(rng, text), path=path)
 
 
 @schema("repair.folder_exists", "mkdir mv", steps=2, weight=1.5)

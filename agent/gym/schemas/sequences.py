@@ -9,7 +9,7 @@ from nimllm.agent.gym.history import branch_name, dirty, unlink
 from nimllm.agent.gym.projects import different, function_name, project
 from nimllm.agent.gym.schema import Draft, Unsuitable, schema
 from nimllm.agent.gym.schemas.builds import test_folder
-from nimllm.agent.gym.schemas.lookups import steps
+from nimllm.agent.gym.schemas.lookups import plain, steps
 from nimllm.agent.gym.schemas.phrases import quoted, string
 from nimllm.agent.gym.schemas.subjects import KINDS, volatile
 from nimllm.agent.gym.worlds import World
@@ -32,15 +32,17 @@ def line(world: World, rng: random.Random) -> str:
     return " ".join(re.sub(r"[^\w.-]", "", word) or "x" for word in world.words(rng.randint(1, 5)))
 
 
+def said(rng: random.Random, text: str) -> str:
+    """A text as people put it into a request: bare or in quotes."""
+    mark = rng.choice(("", "", '"', '"', "'"))
+    return mark + text + mark
+
+
 def word_of(world: World, rng: random.Random, path: str) -> str:
     found = sorted({word for word in world.read(path).split() if word.isascii() and word.isalnum() and len(word) > 2})
     if not found:
         raise Unsuitable("no word")
     return rng.choice(found)
-
-
-def plain(world: World) -> str:
-    return re.sub(r"[^a-z]", "", world.word().lower()) or "word"
 
 
 @schema("sequence.folder_move", "mkdir mv", steps=2, weight=2)
@@ -84,7 +86,7 @@ def folder_move_list(world: World, rng: random.Random) -> Draft:
         "{verb} (all|the) {kind} into a new folder {folder} and (show|tell) me what is in it",
         "create {folder}, {verb} the {kind} there, then (list|show) (the folder|its content|{folder})",
         "mkdir {folder}, {verb} the {kind} into it, ls {folder}",
-        "{verb} (all|the) {kind} to {folder} (create it first|which does not exist yet), then (list|ls) {folder}",
+        "{verb} (all|the) {kind} to {folder}, (create it first|which does not exist yet), then (list|ls) {folder}",
         "new folder {folder}: {verb} the {kind} into it and list the result"),
         (f"mkdir {quoted(folder)}", f"{'cp' if copy else 'mv'} *.{ext} {quoted(folder)}/", f"ls {quoted(folder)}"),
         (f"create the folder {folder}", f"{verb} the .{ext} files there", f"list {folder}"), True,
@@ -104,7 +106,7 @@ def folder_file(world: World, rng: random.Random) -> Draft:
         "mkdir {folder}, then write {text} into {folder}/{name}"),
         (f"mkdir {quoted(folder)}", f"echo {string(text)} > {quoted(folder + '/' + name)}"),
         (f"create the folder {folder}", f"write {name}"), False, f"Done: {folder}/{name} says {text}.",
-        folder=folder, name=name, text=text)
+        folder=folder, name=name, text=said(rng, text))
 
 
 @schema("sequence.folder_empty_file", "mkdir touch", steps=2)
@@ -133,7 +135,7 @@ def write_show(world: World, rng: random.Random) -> Draft:
         "(create|make) {name} (saying|containing) {text}, then cat {name}",
         "{name} (should|must) say {text}; (show|print) it afterwards"),
         (f"echo {string(text)} > {quoted(name)}", f"cat {quoted(name)}"), (f"write {name}", "print it"), True,
-        ordered=True, name=name, text=text)
+        ordered=True, name=name, text=said(rng, text))
 
 
 @schema("sequence.append_show", "echo tail", steps=2)
@@ -150,7 +152,7 @@ def append_show(world: World, rng: random.Random) -> Draft:
         "{file}: append {text}, then print the last {n} lines",
         "one more line for {file}: {text}; then show me its last {n} lines"),
         (f"echo {string(text)} >> {quoted(path)}", f"tail -n {n} {quoted(path)}"),
-        (f"append to {path}", f"print its last {n} lines"), True, ordered=True, text=text, file=path, n=n)
+        (f"append to {path}", f"print its last {n} lines"), True, ordered=True, text=said(rng, text), file=path, n=n)
 
 
 @schema("sequence.copy_replace", "cp sed", steps=2, weight=2)
@@ -217,7 +219,7 @@ def rename_append(world: World, rng: random.Random) -> Draft:
         "change the name of {file} to {target} and append {text}"),
         (f"mv {quoted(path, target)}", f"echo {string(text)} >> {quoted(target)}"),
         (f"rename {path} to {target}", f"append {text}"), False, f"Done: {target} ends with {text}.",
-        file=path, target=target, text=text)
+        file=path, target=target, text=said(rng, text))
 
 
 @schema("sequence.archive_delete", "tar rm", steps=2, weight=2)
@@ -282,7 +284,7 @@ def script(world: World, rng: random.Random) -> Draft:
         "(create|make) {name} (with the command|containing) echo {text}, (and make it executable|then chmod +x)",
         "new script {name}: echo {text}; make it executable"),
         (f"echo 'echo {text}' > {quoted(name)}", f"chmod +x {quoted(name)}"), (f"write {name}", "make it executable"),
-        False, f"Done: {name} prints {text}.", name=name, text=text)
+        False, f"Done: {name} prints {text}.", name=name, text=said(rng, text))
 
 
 @schema("sequence.script_run", "echo chmod", steps=3, weight=1.5)
@@ -296,7 +298,7 @@ def script_run(world: World, rng: random.Random) -> Draft:
         "(create|make) {name} (with|containing) echo {text}, make it executable, (run|execute) it",
         "I need an executable {name} that prints {text}; (run|try) it, too"),
         (f"echo 'echo {text}' > {quoted(name)}", f"chmod +x {quoted(name)}", quoted(f"./{name}")),
-        (f"write {name}", "make it executable", "run it"), True, ordered=True, name=name, text=text)
+        (f"write {name}", "make it executable", "run it"), True, ordered=True, name=name, text=said(rng, text))
 
 
 @schema("sequence.sort_count", "sort wc", steps=2)
@@ -346,7 +348,7 @@ def branch_commit(world: World, rng: random.Random) -> Draft:
         "put (my|the|all) changes on a new branch {branch} with the commit message {text}"),
         (f"git switch -qc {branch}", f"git add -A && git commit -qm {string(text)}"),
         (f"create the branch {branch}", "commit everything"), False, f"Done: committed on {branch}.",
-        branch=branch, text=text)
+        branch=branch, text=said(rng, text))
 
 
 def subject(world: World, rng: random.Random) -> str:
@@ -366,7 +368,7 @@ def commit_tag(world: World, rng: random.Random) -> Draft:
         "commit all with message {text}; tag {tag}",
         "(save|record) all changes (in git|) as {text} and tag that commit {tag}"),
         (f"git add -A && git commit -qm {string(text)}", f"git tag {tag}"), ("commit everything", f"tag it {tag}"),
-        False, f"Done: committed and tagged {tag}.", text=text, tag=tag)
+        False, f"Done: committed and tagged {tag}.", text=said(rng, text), tag=tag)
 
 
 @schema("sequence.write_commit", "echo git", steps=2, git=True)
@@ -381,7 +383,8 @@ def write_commit(world: World, rng: random.Random) -> Draft:
         "new file {name} with {words}; commit as {text}",
         "commit a new file {name} that says {words}, (use|with) the message {text}"),
         (f"echo {string(words)} > {quoted(name)}", f"git add -A && git commit -qm {string(text)}"),
-        (f"write {name}", "commit it"), False, f"Done: {name} is committed.", name=name, words=words, text=text)
+        (f"write {name}", "commit it"), False, f"Done: {name} is committed.", name=name, words=said(rng, words),
+        text=said(rng, text))
 
 
 @schema("sequence.new_repository", "mkdir echo git", steps=3)
@@ -399,7 +402,7 @@ def new_repository(world: World, rng: random.Random) -> Draft:
         "set up a (project|repository) {folder}: folder, {readme} with the text {text}, git init"),
         (f"mkdir {folder}", f"echo {string(title)} > {folder}/README.md", f"git init -q {folder}"),
         (f"create the folder {folder}", "write its README.md", "make it a repository"), False,
-        f"Done: {folder} is a repository.", folder=folder, text=title, readme="README.md")
+        f"Done: {folder} is a repository.", folder=folder, text=said(rng, title), readme="README.md")
 
 
 @schema("sequence.rename_test", "grep xargs sed python3", steps=2, weight=2)
@@ -436,7 +439,7 @@ def rename_test_commit(world: World, rng: random.Random) -> Draft:
         (f"grep -rlw --exclude-dir=.git '{old}' . | xargs sed -i 's/\\b{old}\\b/{new}/g'",
          found.runner() + " 2>&1 | tail -n 1", f"git add -A && git commit -qm {string(text)}"),
         (f"rename {old} to {new} in every file", "run the tests", "commit everything"), False,
-        f"Done: {old} is now {new}, committed.", old=old, new=new, text=text)
+        f"Done: {old} is now {new}, committed.", old=old, new=new, text=said(rng, text))
 
 
 @schema("sequence.commit_log", "git", steps=2, git=True)
@@ -451,4 +454,4 @@ def commit_log(world: World, rng: random.Random) -> Draft:
         "record all changes as {text} and give me the last {n} commits",
         "commit (it all|everything) as {text} and show {n} commits of the log"),
         (f"git add -A && git commit -qm {string(text)}", f"git log --oneline -{n}"),
-        ("commit everything", f"show the last {n} commits"), True, ordered=True, text=text, n=n))
+        ("commit everything", f"show the last {n} commits"), True, ordered=True, text=said(rng, text), n=n))
