@@ -54,7 +54,7 @@ def _by_size(world: World, rng: random.Random, words: str, order: str) -> Target
     path = _only(world.files(ext or None), lambda path: len(world.entries[path].content), order == "-nr")
     return Target(f"the {words} {{kind}} file {HERE}", f"(which|what) {{kind}} file is the {words} {HERE}?",
                   f"find . -type f{condition} -printf '%s %p\\n' | sort {order} | head -n 1 | cut -d ' ' -f 2-",
-                  squeeze(f"find the {'largest' if order == '-rn' else 'smallest'} {kind} file"), f"./{path}",
+                  squeeze(f"find the {'largest' if order == '-nr' else 'smallest'} {kind} file"), f"./{path}",
                   {"kind": kind})
 
 

@@ -23,7 +23,7 @@ def several(rng: random.Random, templates: Sequence[str], least: int = 2, most: 
 
 def squeeze(text: str) -> str:
     """Without the blanks that an empty slot leaves."""
-    return text.replace("  ", " ").strip()
+    return text.replace("  ", " ").replace(" :", ":").replace(" ;", ";").strip()
 
 
 def quoted(*paths: str) -> str:
