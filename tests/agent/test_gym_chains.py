@@ -101,6 +101,12 @@ def test_found_files_are_the_right_ones(made: dict[str, list[Episode]]) -> None:
                 assert name in " ".join(shlex.split(episode.commands[1])), (schema.name, episode.seed)
 
 
+def test_plan_says_what_is_looked_for(made: dict[str, list[Episode]]) -> None:
+    for word in ("largest", "smallest", "newest", "oldest", "longest"):
+        for episode in made[f"chain.{word}"]:
+            assert f"find the {word}" in episode.plan[0]
+
+
 def test_repairs_fail_first_and_do_not_plan_it(made: dict[str, list[Episode]]) -> None:
     for schema in CHAINS:
         if schema.name.startswith("repair."):

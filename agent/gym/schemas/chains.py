@@ -242,8 +242,7 @@ def change_and_look(world: World, rng: random.Random) -> Draft:
     target = _target(world, rng)
     change = deed(world, rng, target.path, (append, replace))
     look = deed(world, rng, target.path, (head, tail, show))
-    slots = {f"c_{key}": value for key, value in change.slots.items()} | {f"l_{key}": value for key,
-    value in look.slots.items()}
+    slots = {f"{side}_{key}": value for side, what in (("c", change), ("l", look)) for key, value in what.slots.items()}
     first = re.sub(r"\{(\w+)\}", r"{c_\1}", rng.choice(change.then))
     then = re.sub(r"\{(\w+)\}", r"{l_\1}", rng.choice(look.then))
     return steps(rng, (
@@ -254,5 +253,4 @@ def change_and_look(world: World, rng: random.Random) -> Draft:
         f"search {target.noun}, {first} and (finally|then) {then}",
         f"first find {target.noun}, then {first}, and at last {then}"),
         (target.command, change.command, look.command), (target.plan, change.planned(), look.planned()), True,
-        ordered=True,
-        **slots, **target.slots)
+        ordered=True, **slots, **target.slots)
