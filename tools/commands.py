@@ -35,6 +35,10 @@ _HIDDEN = re.compile(r"(?<!\\)(?:\\\\)*(?:`|\$\(|\$\[)|[<>]\(")
 _SETTERS = frozenset(
     "read mapfile readarray printf getopts let eval source . declare local typeset export readonly".split()
 )
+# The grammar takes these for command names behind `!` (`! { rm x; }`), which bash does not.
+_RESERVED = frozenset(
+    {"!", "{", "}", "if", "then", "elif", "else", "fi", "while", "until", "do", "done", "case", "esac"}
+)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "v": "\v"}
 
 
@@ -315,6 +319,9 @@ class _Reader:
             words = [choices if len(choices) == 1 else [[UNKNOWN]] for choices in words]
         for choice in itertools.product(*words):
             flat = tuple(word for part in choice for word in part)
+            while flat and flat[0] in _RESERVED and node.type == "command":
+                self.script.unknown_nodes.add(flat[0])
+                flat = flat[1:]
             self._add(Simple(flat, tuple(assigns), writes, feeders, background))
 
     def _add(self, simple: Simple) -> None:

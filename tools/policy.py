@@ -120,7 +120,9 @@ def prefixes(command: str) -> list[str]:
             found += ([prefix(simple)] if simple.words else []) + ([">"] if simple.writes else [])
             if not simple.words and not simple.writes:
                 found.append(f"{simple.assigns[0][0]}=")
-    return list(dict.fromkeys(found))
+    found = list(dict.fromkeys(found))
+    # Some things have no "always": setting PATH, say, is accepted once or not at all.
+    return found if judge(command, "ask", found).action == "run" else []
 
 
 def unreadable(command: str) -> str:

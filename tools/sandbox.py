@@ -33,7 +33,7 @@ PROBE_SECONDS = 10.0
 _FLAGS = (("--unshare-user", "--disable-userns", "--cap-drop", "ALL"), ("--unshare-user", "--cap-drop", "ALL"), ())
 
 _SECRET_NAME = re.compile(
-    r"KEY|SECRET|TOKEN|PASSW|PASSPHRASE|PASSWD|(?:^|_)PASS(?:$|_)|(?:^|_)PWD_|CREDENTIAL|PRIVATE|(?:^|_)AUTH(?!OR)|COOKIE"
+    r"KEY|SECRET|TOKEN|PASSW|PASSPHRASE|PASSWD|(?:^|_)PASS(?:$|_)|_PWD$|CREDENTIAL|PRIVATE|(?:^|_)AUTH(?!OR)|COOKIE"
     r"|SSH_AUTH_SOCK|DBUS_SESSION_BUS|GPG_AGENT|NETRC|WEBHOOK|_DSN$|(?:^|_)PAT$",
     re.IGNORECASE,
 )
@@ -92,13 +92,18 @@ class Sandbox:
         args = [self.bwrap, *self.flags, "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
         args += [] if self.network else ["--unshare-net"]
         args += ["--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+        # As uid 0 a command is root to these files even without a capability.
+        for name in ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi"):
+            args += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
         args += _run_folder(self.network)
         writable = (self.workspace, *self.add_dirs)
         if Path("/tmp") not in writable:
             temporary = private / "tmp" if private else None
             args += ["--bind", str(temporary), "/tmp"] if temporary else ["--perms", "1777", "--tmpfs", "/tmp"]
         # A narrower rule wins over a wider one, whichever of the two opens or closes.
-        mounts = [("--bind", folder) for folder in writable] + [("--ro-bind", path) for path in protected(writable)]
+        closed = protected(writable)
+        mounts = [("--bind", folder) for folder in (*writable, *_pinned(closed, writable))]
+        mounts += [("--ro-bind", path) for path in closed]
         for flag, path in sorted(mounts, key=lambda mount: (len(mount[1].parts), mount[0] == "--ro-bind")):
             args += [flag, str(path), str(path)]
         if private:
@@ -167,6 +172,19 @@ def protected(writable: Iterable[Path]) -> list[Path]:
             if path.exists() and not path.is_symlink() and not path.parent.is_symlink():
                 found.append(path)
     return found
+
+
+def _pinned(closed: Iterable[Path], writable: Sequence[Path]) -> list[Path]:
+    """The folders between the writable ones and what is closed in them. Each becomes a mount of its own, because a mount
+    cannot be renamed: ``mv .git away`` would take ``.git/hooks`` with it and leave the name free."""
+    found: dict[Path, None] = {}
+    for path in closed:
+        for parent in path.parents:
+            if parent in writable:
+                break
+            if any(parent.is_relative_to(folder) for folder in writable):
+                found[parent] = None
+    return list(found)
 
 
 def _run_folder(network: bool) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,17 @@ from nimllm.tools.shell import Shell
 LEVELS = ("none", "bwrap")
 
 
-def enforced(workspace: Path, **options: object) -> sandbox.Sandbox:
-    box = sandbox.probe(workspace, want="auto", **options)  # type: ignore[arg-type]
+def _enforced(workspace: Path, add_dirs: Iterable[Path] = (), network: bool = False) -> sandbox.Sandbox:
+    box = sandbox.probe(workspace, add_dirs, network)
     if not box.enforced:
         pytest.skip(f"bubblewrap: {box.reason}")
     return box
+
+
+@pytest.fixture(scope="session")
+def enforced() -> Callable[..., sandbox.Sandbox]:
+    """``probe`` for tests of the boundary itself."""
+    return _enforced
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +37,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """One shell for a whole module, as a session has it: what one case leaves behind, the next one meets."""
     workspace = tmp_path_factory.mktemp("workspace")
-    box = enforced(workspace) if request.param == "bwrap" else sandbox.probe(workspace, want="none")
+    box = _enforced(workspace) if request.param == "bwrap" else sandbox.probe(workspace, want="none")
     with Shell(workspace, box, outputs=tmp_path_factory.mktemp("outputs")) as shell:
         yield shell
 
@@ -40,6 +46,6 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
     workspace = tmp_path / "workspace"
     workspace.mkdir()
-    box = enforced(workspace) if request.param == "bwrap" else sandbox.probe(workspace, want="none")
+    box = _enforced(workspace) if request.param == "bwrap" else sandbox.probe(workspace, want="none")
     with Shell(workspace, box, outputs=tmp_path / "outputs") as opened:
         yield opened
