@@ -73,15 +73,6 @@ class Episode:
     def steps(self) -> int:
         return len(self.commands)
 
-    def right(self, outputs: Sequence[str], after: str, root: str) -> bool:
-        """Whether a run that printed ``outputs`` and left ``after`` (a :func:`state`) did what was asked: the state is
-        right and, for a question, the last output that is not empty (or any other) is the expected one."""
-        if after != self.expect_state:
-            return False
-        if self.expect_output is None:
-            return True
-        return any(matches(self.expect_output, output.replace(root, "{root}"), self.ordered) for output in outputs)
-
 
 @cache
 def load() -> dict[str, Schema]:
@@ -212,7 +203,8 @@ def row(episode: Episode) -> dict[str, Any]:
     return {"schema": episode.schema, "steps": episode.steps, "tools": episode.tools, "seed": episode.seed,
             "turns": [{"role": turn.role, "text": turn.text, "tainted": turn.tainted} for turn in turns],
             "note": workspace_note(top_names(episode.world)), "requests": episode.requests, "plan": episode.plan,
-            "commands": episode.commands, "outputs": [[text, status] for text, status in episode.observations],
+            "commands": episode.commands, "protected": episode.protected,
+            "outputs": [[text, status] for text, status in episode.observations],
             "asks": episode.asks, "ordered": episode.ordered, "expect_output": episode.expect_output,
             "expect_state": episode.expect_state}
 
