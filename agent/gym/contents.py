@@ -206,7 +206,8 @@ def arithmetic_tests(rng: random.Random, package: str, module: str, functions: S
     """Source of a unittest file, the names of its failing tests and of its passing ones."""
     lines = ["import unittest", "", f"from {package}.{module} import {', '.join(f.name for f in functions)}", "", "",
              f"class Test{module.capitalize()}(unittest.TestCase):"]
-    failing, passing = [], []
+    failing: list[str] = []
+    passing: list[str] = []
     for function in functions:
         a, b = rng.randint(0, 20), rng.randint(0, 20)
         right = eval(function.expression, {"__builtins__": {}, "max": max}, {"a": a, "b": b})

@@ -34,18 +34,23 @@ STEP_SECONDS, TASK_SECONDS = 20.0, 120.0
 
 
 class Ran(Protocol):
-    """A step of a task result."""
+    """What the evaluation reads of a step."""
 
-    command: str
-    output: str
-    status: int | None
+    @property
+    def command(self) -> str: ...
+    @property
+    def output(self) -> str: ...
+    @property
+    def status(self) -> int | None: ...
 
 
 class Tasked(Protocol):
     """What the evaluation reads of a task result."""
 
-    steps: Sequence[Any]
-    answer: str
+    @property
+    def steps(self) -> Sequence[Ran]: ...
+    @property
+    def answer(self) -> str: ...
 
 
 Work = Callable[[Shell, str], Tasked]  # does the request in the shell

@@ -299,7 +299,7 @@ def split(world: World, rng: random.Random) -> Draft:
         f"split -l {n} {quoted(path)}", f"split {path} every {n} lines", False, f=path, n=n)
 
 
-@schema("text.tabs", "expand sed", weight=0.5)
+@schema("text.tabs", "sed", weight=0.5)
 def tabs(world: World, rng: random.Random) -> Draft:
     path = world.new_name("file", rng.choice(("txt", "py", "c", "tsv")))
     world.add_file(path, "".join("\t".join(world.words(3)) + "\n" for _ in range(rng.randint(2, 6))))

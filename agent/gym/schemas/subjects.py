@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import replace
+from typing import Any
 
 from nimllm.agent.gym.schema import Draft, Unsuitable
 from nimllm.agent.gym.schemas.phrases import quoted
@@ -21,7 +22,7 @@ KINDS = {"py": "python", "md": "markdown", "txt": "text", "js": "javascript", "s
          "jpg": "jpg", "bak": "backup", "tmp": "temporary", "toml": "toml", "ini": "ini", "mp3": "mp3", "gif": "gif"}
 
 
-def scope(world: World, rng: random.Random, share: float = 0.4) -> tuple[str, str, dict[str, str]]:
+def scope(world: World, rng: random.Random, share: float = 0.4) -> tuple[str, str, dict[str, Any]]:
     """Where to search: a folder (``.`` for the root), an alternation that names it, and the slots of that."""
     folders = world.dirs()
     if folders and rng.random() < share:
@@ -30,7 +31,7 @@ def scope(world: World, rng: random.Random, share: float = 0.4) -> tuple[str, st
     return ".", HERE, {}
 
 
-def kind(ext: str, plural: str = "files") -> tuple[str, dict[str, str]]:
+def kind(ext: str, plural: str = "files") -> tuple[str, dict[str, Any]]:
     """Alternation for "files with this extension" and its slots."""
     ways = ["{dot} " + plural, "{dot} " + plural, "{star} " + plural, plural + " ending in {dot}",
             plural + " with (the|) extension {bare}", "{bare} " + plural]

@@ -327,7 +327,7 @@ def change_text(world: World, rng: random.Random) -> Draft:
         f"echo {string(text)} | wc -w", "count the words", True, ordered=True, protected=(text,), t=f'"{text}"')
 
 
-@schema("path.basename", "basename", weight=0.6)
+@schema("path.basename", "basename dirname", weight=0.6)
 def basename(world: World, rng: random.Random) -> Draft:
     path = rng.choice(("/home/", "/var/", "/usr/share/", "", "/etc/", "/tmp/")) + "/".join(names.stem(rng,
         0) for _ in range(rng.randint(1, 3))) + "/" + world.new_name("file", world.ext())
@@ -431,7 +431,7 @@ def base64(world: World, rng: random.Random) -> Draft:
         f"echo -n {string(text)} | base64", "encode the text", True, ordered=True, protected=(text,), t=f'"{text}"')
 
 
-@schema("encode.number", "printf", weight=0.6)
+@schema("encode.number", "printf echo", weight=0.6)
 def number_base(world: World, rng: random.Random) -> Draft:
     n = rng.randint(10, 4095)
     if rng.random() < 0.5:

@@ -284,7 +284,7 @@ def upper(world: World, rng: random.Random) -> Draft:
         f=path)
 
 
-@schema("text.number", "nl cat", weight=1.0)
+@schema("text.number", "cat", weight=1.0)
 def number(world: World, rng: random.Random) -> Draft:
     path = text_file(world, rng, 2, 20)
     return single(rng, (
