@@ -25,7 +25,7 @@ class _BlockedAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        n, t, _ = q.shape
+        t = q.shape[1]
         out = torch.empty_like(q)
         kept: list[Tensor] = []
         triangle = torch.full((BLOCK, BLOCK), float("-inf"), dtype=q.dtype, device=q.device).triu(1)

@@ -15,8 +15,9 @@ IGNORE = -100
 class Windows:
     """Windows of ``context`` tokens of one shard in a new random order every epoch.
 
-    ``aligned``: documents were packed into rows of exactly ``context`` tokens, so windows start at row starts; otherwise
-    every epoch starts at another random offset. Targets carry no loss where the shard's mask says so, nor on padding.
+    ``aligned``: documents were packed into rows of exactly ``context`` tokens, so windows start at row starts;
+    otherwise every epoch starts at another random offset. Targets carry no loss where the shard's mask says so, nor on
+    padding.
     """
 
     def __init__(self, shard: Shard, context: int, seed: int, aligned: bool = False, pad: int = 3) -> None:
@@ -25,7 +26,8 @@ class Windows:
         self.count = (len(shard.tokens) - 1 - slack) // context
         if self.count < 1:
             raise NimError(
-                f"the text is too small: {len(shard.tokens)} tokens", f"one context is {context} tokens",
+                f"the text is too small: {len(shard.tokens)} tokens",
+                f"one context is {context} tokens",
                 "give more text, or a smaller --context",
             )
         self._epoch, self._order, self._offset = -1, np.zeros(0, np.int64), 0

@@ -35,7 +35,9 @@ def _checked(args: argparse.Namespace) -> None:
     for name, low, high in (("val_fraction", 0.0, 0.5), ("epochs", 0.0, 1e6), ("lr", 0.0, 10.0)):
         value = getattr(args, name)
         if value is not None and not low < value <= high:
-            raise UsageError(f"--{name.replace('_', '-')} {value} makes no sense", f"it lies above {low} and up to {high}")
+            raise UsageError(
+                f"--{name.replace('_', '-')} {value} makes no sense", f"it lies above {low} and up to {high}"
+            )
     if args.size is not None and args.size not in SIZES:
         raise UsageError(f"no model size is called {args.size!r}", "", f"the sizes are {', '.join(SIZES)}")
     for path in args.data:
@@ -60,13 +62,19 @@ def _remembered(run: Path, args: argparse.Namespace) -> argparse.Namespace:
     except FileNotFoundError:
         if args.data:
             return args  # killed before it had begun
-        raise NimError(f"there is no run to resume in {run}", f"{path.name} is missing",
-                       "give --out DIR of a run that was started, or start one with text files") from None
+        raise NimError(
+            f"there is no run to resume in {run}",
+            f"{path.name} is missing",
+            "give --out DIR of a run that was started, or start one with text files",
+        ) from None
     except (OSError, json.JSONDecodeError) as error:
         raise NimError(f"cannot read {path}", str(error), "start the run again in another --out") from None
     if args.data and [str(Path(p).resolve()) if p != "-" else p for p in args.data] != saved["data"]:
-        raise UsageError(f"{run} was started with other files", "a resumed run goes on with its own text",
-                         "leave the files out, or choose another --out")
+        raise UsageError(
+            f"{run} was started with other files",
+            "a resumed run goes on with its own text",
+            "leave the files out, or choose another --out",
+        )
     return argparse.Namespace(**{**vars(args), **{k: v for k, v in saved.items() if k not in _EXECUTION}})
 
 
@@ -79,8 +87,9 @@ def main(args: argparse.Namespace) -> int:
     elif not args.data:
         raise UsageError("nothing to train on", "no file was given", "nimllm --train yourdata.txt")
     elif (run / "last.safetensors").exists() or (run / "model.safetensors").exists():
-        raise NimError(f"{run} already holds a model", "a new run would replace it",
-                       "go on with --resume, or choose another --out")
+        raise NimError(
+            f"{run} already holds a model", "a new run would replace it", "go on with --resume, or choose another --out"
+        )
 
     from nimllm.llm.display import display
     from nimllm.llm.prepare import prepare
@@ -93,19 +102,45 @@ def main(args: argparse.Namespace) -> int:
     context = shape.get("context", SIZES[size]["context"])
     with display(args.plain) as screen:
         _remember(run, args)
-        prepared = prepare(paths, run, vocab_size=args.vocab_size or _VOCAB.get(size, 8192), kind=args.tokenizer,
-                           val_fraction=args.val_fraction, context=context, report=screen.say, column=args.column)
+        prepared = prepare(
+            paths,
+            run,
+            vocab_size=args.vocab_size or _VOCAB.get(size, 8192),
+            kind=args.tokenizer,
+            val_fraction=args.val_fraction,
+            context=context,
+            report=screen.say,
+            column=args.column,
+        )
         config = preset(size, prepared.tokenizer.vocab_size, **shape)
         settings = _settings(args, size, config, prepared.train_tokens)
 
         from nimllm.llm.train import Trainer, write_json
 
-        screen.say(f"{size}: {config.parameters():,} parameters, {settings.steps} steps of "
-                   f"{settings.batch_rows * settings.accumulate * config.context:,} tokens, in {run}")
-        write_json(run / "config.json", {"format": "nimllm-run", "version": 1, "model": config.model_dump(),
-                                         "tokenizer": prepared.tokenizer.describe(), "training": settings.model_dump()})
-        trainer = Trainer(config, settings, run, prepared.tokenizer, prepared.train, prepared.val,
-                          prepared.bytes_per_token, resume=args.resume)
+        screen.say(
+            f"{size}: {config.parameters():,} parameters, {settings.steps} steps of "
+            f"{settings.batch_rows * settings.accumulate * config.context:,} tokens, in {run}"
+        )
+        write_json(
+            run / "config.json",
+            {
+                "format": "nimllm-run",
+                "version": 1,
+                "model": config.model_dump(),
+                "tokenizer": prepared.tokenizer.describe(),
+                "training": settings.model_dump(),
+            },
+        )
+        trainer = Trainer(
+            config,
+            settings,
+            run,
+            prepared.tokenizer,
+            prepared.train,
+            prepared.val,
+            prepared.bytes_per_token,
+            resume=args.resume,
+        )
         if trainer.step:
             screen.say(f"resumed after step {trainer.step}")
         outcome = trainer.fit(screen.show)
@@ -115,8 +150,10 @@ def main(args: argparse.Namespace) -> int:
     from nimllm.llm.plots import terminal_plot
 
     print(terminal_plot(trace))
-    print(f"done: {outcome.step} steps in {outcome.seconds:.0f} s, final loss {outcome.loss:.6f}, validation "
-          f"{outcome.validation:.4f} nats per token, {outcome.bits_per_byte:.4f} bits per byte")
+    print(
+        f"done: {outcome.step} steps in {outcome.seconds:.0f} s, final loss {outcome.loss:.6f}, validation "
+        f"{outcome.validation:.4f} nats per token, {outcome.bits_per_byte:.4f} bits per byte"
+    )
     print(f"{run}/model.safetensors is the best on validation. Talk to it: nimllm --chat --model {run}")
     return 0
 
@@ -130,8 +167,11 @@ def _remember(run: Path, args: argparse.Namespace) -> None:
         saved["data"] = [str(Path(path).resolve()) if path != "-" else path for path in args.data]
         write_json(run / "arguments.json", saved)
     except OSError as error:
-        raise NimError(f"cannot write the run folder {run}", error.strerror or str(error),
-                       "choose a folder you can write with --out") from None
+        raise NimError(
+            f"cannot write the run folder {run}",
+            error.strerror or str(error),
+            "choose a folder you can write with --out",
+        ) from None
 
 
 def _settings(args: argparse.Namespace, size: str, config: ModelConfig, tokens: int) -> Any:
@@ -143,11 +183,23 @@ def _settings(args: argparse.Namespace, size: str, config: ModelConfig, tokens: 
     per_step = micro * accumulate * config.context
     steps = args.steps or max(1, round(args.epochs * tokens / per_step))
     return TrainSettings(
-        steps=steps, batch_rows=micro, accumulate=accumulate, lr=args.lr or _RATE.get(size, 1e-3),
-        warmup=args.warmup if args.warmup is not None else min(100, max(1, steps // 10)), schedule=args.schedule,
-        optimizer=args.optimizer, weight_decay=args.weight_decay, seed=args.seed,
-        eval_every=args.eval_every or max(1, min(200, steps // 5)), save_seconds=args.save_seconds, sample=args.sample,
-        dtype=args.dtype, device=args.device, compile=args.compile, threads=args.threads)
+        steps=steps,
+        batch_rows=micro,
+        accumulate=accumulate,
+        lr=args.lr or _RATE.get(size, 1e-3),
+        warmup=args.warmup if args.warmup is not None else min(100, max(1, steps // 10)),
+        schedule=args.schedule,
+        optimizer=args.optimizer,
+        weight_decay=args.weight_decay,
+        seed=args.seed,
+        eval_every=args.eval_every or max(1, min(200, steps // 5)),
+        save_seconds=args.save_seconds,
+        sample=args.sample,
+        dtype=args.dtype,
+        device=args.device,
+        compile=args.compile,
+        threads=args.threads,
+    )
 
 
 if __name__ == "__main__":

@@ -83,17 +83,22 @@ def read_config(run: Path) -> ModelConfig:
     try:
         data = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise NimError(f"{run} is not a nimllm run folder", "config.json is missing", "give a folder made by --train"
-                       ) from None
+        raise NimError(
+            f"{run} is not a nimllm run folder", "config.json is missing", "give a folder made by --train"
+        ) from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise NimError(f"cannot read {path}", str(error), "restore the file from a copy or train again") from None
     if not isinstance(data, dict) or data.get("format") != "nimllm-run":
-        raise NimError(f"{path} is not a nimllm configuration", "its format field is not 'nimllm-run'",
-                       "other programs' checkpoints cannot be loaded directly")
+        raise NimError(
+            f"{path} is not a nimllm configuration",
+            "its format field is not 'nimllm-run'",
+            "other programs' checkpoints cannot be loaded directly",
+        )
     try:
         return ModelConfig.model_validate(data.get("model"))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "model"
-        raise NimError(f"{path} does not describe a model of ours", f"{where}: {first['msg']}",
-                       "restore the file or train again") from None
+        raise NimError(
+            f"{path} does not describe a model of ours", f"{where}: {first['msg']}", "restore the file or train again"
+        ) from None

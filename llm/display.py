@@ -11,7 +11,7 @@ from nimllm.llm.train import Progress
 
 
 def duration(seconds: float) -> str:
-    """"1:05" or "2:03:04"."""
+    """ "1:05" or "2:03:04"."""
     whole = max(0, round(seconds))
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
@@ -19,8 +19,10 @@ def duration(seconds: float) -> str:
 
 def line(progress: Progress) -> str:
     """One step as a line of text."""
-    text = (f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  lr {progress.lr:.2e}  "
-            f"{progress.tokens_per_second:,.0f} tok/s  ETA {duration(progress.eta)}")
+    text = (
+        f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  lr {progress.lr:.2e}  "
+        f"{progress.tokens_per_second:,.0f} tok/s  ETA {duration(progress.eta)}"
+    )
     if progress.validation is not None:
         text += f"  validation {progress.validation:.4f} ({progress.bits_per_byte:.3f} bits per byte)"
     return text
@@ -64,7 +66,9 @@ class LiveDisplay:
         self.live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.live.stop()
 
     def say(self, message: str) -> None:
@@ -79,17 +83,21 @@ class LiveDisplay:
         if len(self.losses) > 1200:  # the plot has 120 columns of dots; older ones thin out
             self.losses = self.losses[::2]
         if progress.validation is not None:
-            self.validation = (f"validation {progress.validation:.4f} nats per token, "
-                               f"{progress.bits_per_byte:.3f} bits per byte at step {progress.step}")
+            self.validation = (
+                f"validation {progress.validation:.4f} nats per token, "
+                f"{progress.bits_per_byte:.3f} bits per byte at step {progress.step}"
+            )
             self.sample = (progress.sample or "").strip()
         short = " ".join(self.sample.split())[:200]
-        self.live.update(Group(
-            ProgressBar(total=progress.steps, completed=progress.step, width=60),
-            Text(line(progress)),
-            Text(self.validation, style="green"),
-            Text(f"sample: {short}" if short else "", style="dim"),
-            Text(terminal_plot(self.losses, 60, 8), style="cyan"),
-        ))
+        self.live.update(
+            Group(
+                ProgressBar(total=progress.steps, completed=progress.step, width=60),
+                Text(line(progress)),
+                Text(self.validation, style="green"),
+                Text(f"sample: {short}" if short else "", style="dim"),
+                Text(terminal_plot(self.losses, 60, 8), style="cyan"),
+            )
+        )
 
 
 def display(plain: bool) -> PlainDisplay | LiveDisplay:

@@ -1,6 +1,6 @@
 """The GPT: one class for every configuration.
 
-Axes in names: b batch, t time, d model width, h query heads, g key/value heads, k head width, f feed-forward, v vocabulary.
+Axes in names: b batch, t time, d model width, h query heads, g key/value heads, k head width, v vocabulary.
 Parameter names are those of the checkpoint (``docs/architecture.md``), so ``state_dict`` is the file's content.
 """
 
@@ -213,7 +213,9 @@ class GPT(nn.Module):
             return (x_btd @ self.head.to(x_btd.dtype).T).float()
         loss = _op("linear_cross_entropy", x_btd.device.type)
         rows_nd, targets_n = x_btd.reshape(-1, x_btd.shape[-1]), targets_bt.reshape(-1)
-        if x_btd.device.type == "cpu":  # most of an episode is not learnt; on a GPU the copy to know how much would stall
+        if (
+            x_btd.device.type == "cpu"
+        ):  # most of an episode is not learnt; on a GPU the copy to know how much would stall
             kept = (targets_n != IGNORE).nonzero().squeeze(1)
             if len(kept) < len(targets_n):
                 rows_nd, targets_n = rows_nd[kept], targets_n[kept]

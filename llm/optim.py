@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 
-def optimizers(model: nn.Module, kind: str, lr: float, weight_decay: float, betas: tuple[float, float]
-               ) -> list[torch.optim.Optimizer]:
+def optimizers(
+    model: nn.Module, kind: str, lr: float, weight_decay: float, betas: tuple[float, float]
+) -> list[torch.optim.Optimizer]:
     """One optimizer per kind of parameter. Matrices decay; embeddings, gains and biases do not."""
     hidden: list[Tensor] = []
     outer: list[Tensor] = []
@@ -31,14 +32,17 @@ def optimizers(model: nn.Module, kind: str, lr: float, weight_decay: float, beta
         return [torch.optim.AdamW(groups, lr=lr, betas=betas, eps=1e-8)]
     if kind == "muon":
         return [
-            torch.optim.Muon(hidden, lr=lr, weight_decay=weight_decay, momentum=0.95, nesterov=True,
-                             adjust_lr_fn="match_rms_adamw"),
+            torch.optim.Muon(
+                hidden, lr=lr, weight_decay=weight_decay, momentum=0.95, nesterov=True, adjust_lr_fn="match_rms_adamw"
+            ),
             torch.optim.AdamW(outer + vectors, lr=lr, betas=betas, eps=1e-8, weight_decay=0.0),
         ]
     raise ValueError(f"no optimizer is called {kind!r}")
 
 
-def schedule(step: int, steps: int, warmup: int, kind: str = "cosine", floor: float = 0.1, cooldown: float = 0.4) -> float:
+def schedule(
+    step: int, steps: int, warmup: int, kind: str = "cosine", floor: float = 0.1, cooldown: float = 0.4
+) -> float:
     """Factor of the peak learning rate at ``step`` (0-based): linear warmup, then cosine, or constant and a linear
     cooldown over the last ``cooldown`` share of the steps ("wsd"); never below ``floor`` after the warmup."""
     if step < warmup:

@@ -31,7 +31,9 @@ def terminal_plot(points: Sequence[tuple[float, float]], width: int = 60, height
     return "\n".join(lines)
 
 
-def save_png(path: Path, train: Sequence[tuple[float, float]], validation: Sequence[tuple[float, float]], title: str) -> bool:
+def save_png(
+    path: Path, train: Sequence[tuple[float, float]], validation: Sequence[tuple[float, float]], title: str
+) -> bool:
     """Write the plot; False when matplotlib is not installed (it is an extra)."""
     try:
         import matplotlib

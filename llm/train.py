@@ -22,7 +22,6 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
 
 from nimllm.errors import CONFIG, INTERRUPTED, TERMINATED, NimError
 from nimllm.llm import plots
@@ -130,9 +129,18 @@ def write_json(path: Path, data: Any) -> None:
 class Trainer:
     """One run: model, optimizers, data and the folder they are saved in."""
 
-    def __init__(self, config: ModelConfig, settings: TrainSettings, run: Path, tokenizer: Tokenizer,
-                 train: Path, validation: Path, bytes_per_token: float, start: Path | None = None,
-                 resume: bool = False) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        settings: TrainSettings,
+        run: Path,
+        tokenizer: Tokenizer,
+        train: Path,
+        validation: Path,
+        bytes_per_token: float,
+        start: Path | None = None,
+        resume: bool = False,
+    ) -> None:
         self.config, self.settings, self.run, self.tokenizer = config, settings, run, tokenizer
         self.bytes_per_token = bytes_per_token
         if settings.threads:
@@ -168,10 +176,15 @@ class Trainer:
     def save(self) -> None:
         """Weights, moments and position in one file, replaced atomically."""
         tensors = {f"weight::{name}": p.detach().cpu().contiguous() for name, p in self.model.named_parameters()}
-        tensors |= {f"moment::{name}": t.detach().cpu().contiguous().clone()
-                    for name, t in moments(self.model, self.optimizers)}
-        about = {"step": str(self.step), "best": repr(self.best), "seconds": repr(self.seconds),
-                 "settings": self._identity()}
+        tensors |= {
+            f"moment::{name}": t.detach().cpu().contiguous().clone() for name, t in moments(self.model, self.optimizers)
+        }
+        about = {
+            "step": str(self.step),
+            "best": repr(self.best),
+            "seconds": repr(self.seconds),
+            "settings": self._identity(),
+        }
         temporary = self.last.with_name(self.last.name + ".tmp")
         try:
             save_file(tensors, temporary, about)
@@ -180,13 +193,17 @@ class Trainer:
             temporary.replace(self.last)
         except (OSError, SafetensorError) as error:
             temporary.unlink(missing_ok=True)
-            raise NimError(f"cannot write the checkpoint {self.last}", str(error),
-                           "free some space and run again with --resume; the last good checkpoint is kept") from None
+            raise NimError(
+                f"cannot write the checkpoint {self.last}",
+                str(error),
+                "free some space and run again with --resume; the last good checkpoint is kept",
+            ) from None
 
     def _identity(self) -> str:
         """What must be the same for a resume to continue the same trace."""
-        keep = self.settings.model_dump(exclude={"stop_after", "save_seconds", "device", "threads", "sample",
-                                                 "sample_tokens", "compile"})
+        keep = self.settings.model_dump(
+            exclude={"stop_after", "save_seconds", "device", "threads", "sample", "sample_tokens", "compile"}
+        )
         return json.dumps({"model": self.config.model_dump(), "settings": keep}, sort_keys=True)
 
     def _restore(self) -> None:
@@ -197,16 +214,23 @@ class Trainer:
                 about = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
-            raise NimError(f"the checkpoint {self.last} is damaged", str(error),
-                           "delete it to start the run again from its first step") from None
+            raise NimError(
+                f"the checkpoint {self.last} is damaged",
+                str(error),
+                "delete it to start the run again from its first step",
+            ) from None
         if about.get("settings") != self._identity():
-            raise NimError(f"{self.run} was trained with other settings", "a resumed run must have the settings it was "
-                           "started with", "leave out the options that differ, or choose another --out")
+            raise NimError(
+                f"{self.run} was trained with other settings",
+                "a resumed run must have the settings it was started with",
+                "leave out the options that differ, or choose another --out",
+            )
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
                 parameter.copy_(tensors[f"weight::{name}"])
-        restore_moments(self.model, self.optimizers,
-                        {name[8:]: t for name, t in tensors.items() if name.startswith("moment::")})
+        restore_moments(
+            self.model, self.optimizers, {name[8:]: t for name, t in tensors.items() if name.startswith("moment::")}
+        )
         self.step, self.best, self.seconds = int(about["step"]), float(about["best"]), float(about["seconds"])
 
     def _keep_best(self) -> None:
@@ -246,8 +270,12 @@ class Trainer:
         self.step += 1
         loss = float(loss_sum)
         if not math.isfinite(loss):
-            raise NimError(f"the loss became {loss} at step {self.step}", "the learning rate is too high for this model",
-                           "start again with a smaller --lr; the last good checkpoint is kept", CONFIG)
+            raise NimError(
+                f"the loss became {loss} at step {self.step}",
+                "the learning rate is too high for this model",
+                "start again with a smaller --lr; the last good checkpoint is kept",
+                CONFIG,
+            )
         return loss, rate
 
     @torch.no_grad()
@@ -325,9 +353,14 @@ class Trainer:
                     took = time.monotonic() - began
                     self.seconds += took
                     speed = tokens / took if not speed else 0.9 * speed + 0.1 * tokens / took
-                    row: dict[str, Any] = {"step": self.step, "loss": round(loss, 6), "lr": rate,
-                                           "tokens": self.step * tokens, "tok_s": round(tokens / took),
-                                           "seconds": round(self.seconds, 2)}
+                    row: dict[str, Any] = {
+                        "step": self.step,
+                        "loss": round(loss, 6),
+                        "lr": rate,
+                        "tokens": self.step * tokens,
+                        "tok_s": round(tokens / took),
+                        "seconds": round(self.seconds, 2),
+                    }
                     event: dict[str, Any] = {}
                     if self.step % s.eval_every == 0 or self.step == s.steps:
                         validation = self.evaluate()
@@ -335,7 +368,9 @@ class Trainer:
                         row |= {"val_loss": round(validation, 6), "val_bpb": round(bits, 6)}
                         event = {"validation": validation, "bits_per_byte": bits, "sample": self.sample()}
                         with open(self.run / "samples.txt", "a", encoding="utf-8") as samples:
-                            samples.write(f"--- step {self.step}, validation loss {validation:.4f}\n{event['sample']}\n")
+                            samples.write(
+                                f"--- step {self.step}, validation loss {validation:.4f}\n{event['sample']}\n"
+                            )
                     log.write(json.dumps(row) + "\n")
                     log.flush()
                     if event and not validation >= self.best:
@@ -349,8 +384,12 @@ class Trainer:
                         self.save()
                         saved = time.monotonic()
                     if (stop or enough) and self.step < s.steps:
-                        raise Interrupted(f"stopped at step {self.step} of {s.steps}", "everything is saved",
-                                          "go on with --resume", TERMINATED if signal.SIGTERM in stop else INTERRUPTED)
+                        raise Interrupted(
+                            f"stopped at step {self.step} of {s.steps}",
+                            "everything is saved",
+                            "go on with --resume",
+                            TERMINATED if signal.SIGTERM in stop else INTERRUPTED,
+                        )
         finally:
             if main_thread:
                 for number, handler in previous:

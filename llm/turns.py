@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 Role = Literal["system", "user", "assistant", "plan", "bash", "output"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "plan", "bash", "output")
-MARKERS = tuple(f"<|{role}|>" for role in ROLES) + ("<|end|>",)
+MARKERS = (*(f"<|{role}|>" for role in ROLES), "<|end|>")
 LEARNED: frozenset[str] = frozenset({"assistant", "plan", "bash"})  # roles the model writes
 OUTPUT_HEAD, OUTPUT_TAIL = 320, 160  # characters of an observation that reach the model
 NOTE_NAMES, NOTE_CHARACTERS = 24, 240

@@ -29,25 +29,38 @@ def _model(parser: argparse.ArgumentParser) -> None:
 
 
 def _memory(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--memory", choices=("off", "review", "auto"), default="auto",
-                        help="what is learnt afterwards: nothing, only what you approve, or what was verified (default)")
-    parser.add_argument("--memory-method", choices=("kewc", "topk", "literal"), default="kewc",
-                        help="update method: curvature-weighted (default), plain top 1 %%, or the literal one")
+    parser.add_argument(
+        "--memory",
+        choices=("off", "review", "auto"),
+        default="auto",
+        help="what is learnt afterwards: nothing, only what you approve, or what was verified (default)",
+    )
+    parser.add_argument(
+        "--memory-method",
+        choices=("kewc", "topk", "literal"),
+        default="kewc",
+        help="update method: curvature-weighted (default), plain top 1 %%, or the literal one",
+    )
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", nargs="*", metavar="FILE",
-                        help="text files, folders, .jsonl, .parquet, or - for standard input")
+    parser.add_argument(
+        "data", nargs="*", metavar="FILE", help="text files, folders, .jsonl, .parquet, or - for standard input"
+    )
     parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/<name of the first file>)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    parser.add_argument("--size", metavar="NAME", help="tiny, nimllm-2m, nimllm-10m, nimllm-30m, … (default: by corpus)")
+    parser.add_argument(
+        "--size", metavar="NAME", help="tiny, nimllm-2m, nimllm-10m, nimllm-30m, … (default: by corpus)"
+    )
     parser.add_argument("--tokenizer", choices=("bpe", "char"), default="bpe")
     parser.add_argument("--vocab-size", type=int, metavar="N")
     parser.add_argument("--context", type=int, metavar="N", help="tokens the model sees at once")
     parser.add_argument("--steps", type=int, metavar="N", help="optimizer steps (default: from --epochs)")
     parser.add_argument("--epochs", type=float, default=4.0, metavar="N", help="passes over the text (default 4)")
     parser.add_argument("--batch-tokens", type=int, default=8192, metavar="N", help="tokens per step (default 8192)")
-    parser.add_argument("--micro-batch", type=int, metavar="ROWS", help="rows computed at once (default: all of a step)")
+    parser.add_argument(
+        "--micro-batch", type=int, metavar="ROWS", help="rows computed at once (default: all of a step)"
+    )
     parser.add_argument("--lr", type=float, help="peak learning rate (default by size and optimizer)")
     parser.add_argument("--warmup", type=int, metavar="STEPS")
     parser.add_argument("--optimizer", choices=("adamw", "muon"), default="adamw")
@@ -93,8 +106,11 @@ def _agent(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="JSONL events on standard output")
     parser.add_argument("-C", "--cd", metavar="DIR", help="workspace (default: the current folder)")
     parser.add_argument("--add-dir", action="append", default=[], metavar="DIR", help="another writable folder")
-    parser.add_argument("--mode", choices=("read-only", "ask", "auto", "full"),
-                        help="what may run unasked (default: ask on a terminal, else read-only)")
+    parser.add_argument(
+        "--mode",
+        choices=("read-only", "ask", "auto", "full"),
+        help="what may run unasked (default: ask on a terminal, else read-only)",
+    )
     parser.add_argument("-y", dest="yes", action="store_true", help="--mode auto; refuses without a sandbox")
     parser.add_argument("--sandbox", choices=("auto", "bwrap", "none"), default="auto")
     parser.add_argument("--network", choices=("off", "on"), default="off")
@@ -126,8 +142,11 @@ def _memory_command(parser: argparse.ArgumentParser) -> None:
 
 def _align(parser: argparse.ArgumentParser) -> None:
     methods = parser.add_subparsers(dest="method", metavar="METHOD", required=True)
-    sft = methods.add_parser("sft", help="supervised fine-tuning on conversations", description=(
-        "Fine-tune on conversations; the loss is on the assistant's tokens only."))
+    sft = methods.add_parser(
+        "sft",
+        help="supervised fine-tuning on conversations",
+        description=("Fine-tune on conversations; the loss is on the assistant's tokens only."),
+    )
     sft.add_argument("data", nargs="+", metavar="FILE", help='JSONL or parquet with "messages" or "turns"')
     sft.add_argument("--model", metavar="DIR", help="run folder to start from (default: the shipped one)")
     sft.add_argument("--out", metavar="DIR", required=True)
@@ -169,8 +188,11 @@ COMMANDS = {
     "train": ("train a tokenizer and a GPT on your text", _train, "nimllm.llm.command:main"),
     "chat": ("talk; the weights remember it afterwards", _chat, "nimllm.agent.chat:main"),
     "agent": ("plan, run bash, observe, learn from the outcome", _agent, "nimllm.agent.command:main"),
-    "memory": ("list, show, approve, revert and verify what was learnt", _memory_command,
-               "nimllm.alignment.memory.command:main"),
+    "memory": (
+        "list, show, approve, revert and verify what was learnt",
+        _memory_command,
+        "nimllm.alignment.memory.command:main",
+    ),
     "align": ("fine-tune a trained model", _align, "nimllm.alignment.sft:main"),
     "eval": ("measure a model", _eval, ""),
     "doctor": ("what is in force on this machine, and why", _doctor, "nimllm.agent.doctor:main"),
@@ -190,8 +212,15 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"nimllm {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for name, (text, arguments, _) in COMMANDS.items():
-        arguments(commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=EXIT_CODES,
-                                      formatter_class=argparse.RawDescriptionHelpFormatter))
+        arguments(
+            commands.add_parser(
+                name,
+                help=text,
+                description=text[0].upper() + text[1:] + ".",
+                epilog=EXIT_CODES,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+        )
     return top
 
 

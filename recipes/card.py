@@ -25,7 +25,7 @@ LICENCES = """\
 | Debian documentation (Python, SQLite, PostgreSQL, …; about 6 %) | free mix | their authors |
 | novels, speeches, Shakespeare; WordNet glosses | public domain; WordNet | Princeton University for WordNet |
 | generated shell episodes; invented facts and small talk | MIT (this project) | |
-"""
+"""  # noqa: E501
 
 
 def _rounded(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -43,37 +43,69 @@ def export(out: Path, weights: Path, config: ModelConfig, tokenizer: Tokenizer) 
         about = json.loads((out / stage / "corpus.json").read_text("utf-8"))
         settings = json.loads((out / stage / "config.json").read_text("utf-8"))["training"]
         rows = [json.loads(line) for line in (out / stage / "metrics.jsonl").read_text("utf-8").splitlines()]
-        stages[stage] = {"sources": about["sources"], "steps": rows[-1]["step"], "tokens_seen": rows[-1]["tokens"],
-                         "minutes": round(rows[-1]["seconds"] / 60), "validation": next(
-                             row["val_loss"] for row in reversed(rows) if "val_loss" in row), "settings": settings}
-    write_json(SHIPPED / "config.json", {"format": "nimllm-run", "version": 1, "model": config.model_dump(),
-                                         "tokenizer": tokenizer.describe(), "training": stages})
+        stages[stage] = {
+            "sources": about["sources"],
+            "steps": rows[-1]["step"],
+            "tokens_seen": rows[-1]["tokens"],
+            "minutes": round(rows[-1]["seconds"] / 60),
+            "validation": next(row["val_loss"] for row in reversed(rows) if "val_loss" in row),
+            "settings": settings,
+        }
+    write_json(
+        SHIPPED / "config.json",
+        {
+            "format": "nimllm-run",
+            "version": 1,
+            "model": config.model_dump(),
+            "tokenizer": tokenizer.describe(),
+            "training": stages,
+        },
+    )
     (SHIPPED / "MODEL_CARD.md").write_text(_card(out, stages, config, fingerprint(tensors)), "utf-8")
 
 
 def _card(out: Path, stages: dict, config: ModelConfig, name: str) -> str:
     lines = [
-        "# nimllm-10m, the model in the box", "",
+        "# nimllm-10m, the model in the box",
+        "",
         f"{config.parameters():,} parameters: {config.n_layers} layers, d {config.d_model}, {config.n_heads} query and "
-        f"{config.n_kv_heads} key/value heads of {config.head_dim}, SwiGLU {config.d_ff}, RoPE, RMSNorm, QK-norm, tied; "
-        f"vocabulary {config.vocab_size:,}, context {config.context}. fp16 on disk. Fingerprint `{name}`.", "",
-        "Trained from scratch on CPU cores by `python -m recipes.shipped`. It runs small tasks in a shell and remembers "
-        "what it is told; it is no general assistant: outside of what it was trained on it answers badly.", "",
-        "| stage | tokens seen | steps | minutes | validation loss (nats per learnt token) |", "| --- | --- | --- | --- | --- |",
+        f"{config.n_kv_heads} key/value heads of {config.head_dim}, SwiGLU {config.d_ff}, RoPE, RMSNorm, QK-norm, "
+        f"tied; vocabulary {config.vocab_size:,}, context {config.context}. fp16 on disk. Fingerprint `{name}`.",
+        "",
+        "Trained from scratch on CPU cores by `python -m recipes.shipped`. It runs small tasks in a shell and "
+        "remembers what it is told; it is no general assistant: outside of what it was trained on it answers badly.",
+        "",
+        "| stage | tokens seen | steps | minutes | validation loss (nats per learnt token) |",
+        "| --- | --- | --- | --- | --- |",
     ]
-    lines += [f"| {stage} | {row['tokens_seen']:,} | {row['steps']:,} | {row['minutes']} | {row['validation']:.4f} |"
-              for stage, row in stages.items()]
-    lines += ["", "What each stage was made of:", "", "| stage | source | documents | tokens | of them learnt |",
-              "| --- | --- | --- | --- | --- |"]
+    lines += [
+        f"| {stage} | {row['tokens_seen']:,} | {row['steps']:,} | {row['minutes']} | {row['validation']:.4f} |"
+        for stage, row in stages.items()
+    ]
+    lines += [
+        "",
+        "What each stage was made of:",
+        "",
+        "| stage | source | documents | tokens | of them learnt |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for stage, row in stages.items():
-        lines += [f"| {stage} | {source} | {counts['documents']:,} | {counts['tokens']:,} | {counts['learnt']:,} |"
-                  for source, counts in row["sources"].items()]
+        lines += [
+            f"| {stage} | {source} | {counts['documents']:,} | {counts['tokens']:,} | {counts['learnt']:,} |"
+            for source, counts in row["sources"].items()
+        ]
     scores = out / "scores.json"
     if scores.exists():
         lines += ["", "## Scores", "", "| what | value |", "| --- | --- |"]
         lines += [f"| {what} | {value} |" for what, value in json.loads(scores.read_text("utf-8")).items()]
-    lines += ["", "## Data and licences", "", LICENCES,
-              "The weights are a statistical model of these texts, published under the project's licence (MIT) as far as "
-              "the authors can grant it; part of the text is under copyleft licences, which is said here so that you can "
-              "judge for yourself.", ""]
+    lines += [
+        "",
+        "## Data and licences",
+        "",
+        LICENCES,
+        "The weights are a statistical model of these texts, published under the project's licence (MIT) as far as "
+        "the authors can grant it; part of the text is under copyleft licences, which is said here so that you can "
+        "judge for yourself.",
+        "",
+    ]
     return "\n".join(lines)

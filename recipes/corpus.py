@@ -30,8 +30,11 @@ DOCUMENTS = (
     ("wordnet/glosses.txt.xz", 0.3),
 )
 PAIRS = (
-    "tldr/pairs.jsonl.xz", "nl2bash/pairs.jsonl.xz", "cheatsheets-cc0/cheat-cheatsheets.jsonl",
-    "cheatsheets-cc0/denisidoro-cheats.jsonl", "cheatsheets-mit/bash-oneliner.jsonl",
+    "tldr/pairs.jsonl.xz",
+    "nl2bash/pairs.jsonl.xz",
+    "cheatsheets-cc0/cheat-cheatsheets.jsonl",
+    "cheatsheets-cc0/denisidoro-cheats.jsonl",
+    "cheatsheets-mit/bash-oneliner.jsonl",
     "cheatsheets-mit/secret-knowledge.jsonl",
 )
 PIECE = 6000  # characters of a document's piece
@@ -40,8 +43,12 @@ PIECE = 6000  # characters of a document's piece
 def _open(path: Path) -> Iterator[str]:
     """The file's text, unpacked, line by line; NimError when it is missing."""
     if not path.exists():
-        raise NimError(f"the data folder has no {path.name}", f"{path} does not exist",
-                       "give --data the folder its README describes", 2)
+        raise NimError(
+            f"the data folder has no {path.name}",
+            f"{path} does not exist",
+            "give --data the folder its README describes",
+            2,
+        )
     if path.suffix == ".xz":
         with lzma.open(path, "rt", encoding="utf-8") as file:
             yield from file
@@ -81,8 +88,27 @@ def documents(data: Path, seed: int) -> Iterator[str]:
 
 _PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
 _LITERAL = re.compile(r"(?<![\w./-])(?:[\w-]+\.[a-z]{1,4}|[a-z]+\d+|\d{2,}|[a-z]+_[a-z_]+)(?![\w/])")
-_WANTED_KINDS = ("path/to", "file", "dir", "name", "pattern", "string", "number", "user", "word", "text", "regex", "port",
-                 "branch", "message", "host", "pid", "process", "group", "package")
+_WANTED_KINDS = (
+    "path/to",
+    "file",
+    "dir",
+    "name",
+    "pattern",
+    "string",
+    "number",
+    "user",
+    "word",
+    "text",
+    "regex",
+    "port",
+    "branch",
+    "message",
+    "host",
+    "pid",
+    "process",
+    "group",
+    "package",
+)
 
 
 def _filler(rng: random.Random, placeholder: str) -> str:
@@ -106,8 +132,10 @@ def _refilled(rng: random.Random, request: str, template: str) -> tuple[str, str
     kinds = [place for place in dict.fromkeys(places)]
     if not places:
         return request, template
-    if len(kinds) > 2 or any("|" in place or not (re.fullmatch(r"\d+", place) or any(kind in place.lower() for kind in
-                                                                                     _WANTED_KINDS)) for place in kinds):
+    if len(kinds) > 2 or any(
+        "|" in place or not (re.fullmatch(r"\d+", place) or any(kind in place.lower() for kind in _WANTED_KINDS))
+        for place in kinds
+    ):
         return None
     values = {kind: _filler(rng, kind) for kind in kinds}
     command = _PLACEHOLDER.sub(lambda match: values[match.group(1)], template)
@@ -163,6 +191,9 @@ def pairs(data: Path, seed: int) -> Iterator[list[Turn]]:
             if not 2 < len(request) < 300 or not 1 < len(command) < 240 or "\n" in command or "{{" in command:
                 continue
             plan = _plan(request)
-            request = humanise(rng, request[:1].lower() + request[1:] if rng.random() < 0.6 else request,
-                               tuple(word for word in request.split() if word in command))
+            request = humanise(
+                rng,
+                request[:1].lower() + request[1:] if rng.random() < 0.6 else request,
+                tuple(word for word in request.split() if word in command),
+            )
             yield [Turn("user", request), Turn("plan", plan), Turn("bash", command)]

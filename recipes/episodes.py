@@ -15,7 +15,6 @@ from nimllm.agent.gym.wordings import humanise
 from nimllm.alignment.memory import facts
 from nimllm.errors import NimError
 from nimllm.llm.turns import Turn
-
 from recipes import corpus
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 STREAMS = 8  # files of generated episodes, each made once
 PER_STREAM = 6_000  # episodes drawn for a stream
 WORDINGS = 2  # renderings of each episode
-CONVERSATIONS = 90_000
+CONVERSATIONS = 60_000
 PAIR_RENDERINGS = (10, 11)  # other seeds than in pretraining: other names
 DOCUMENT_SHARE = 0.25
 
@@ -38,10 +37,26 @@ def generate(folder: Path, streams: int = STREAMS) -> list[Path]:
         if not path.exists():
             part = path.with_suffix(".part")
             print(f"episodes: stream {stream}", flush=True)
-            done = subprocess.run([sys.executable, "-m", "nimllm.agent.gym.episodes", "--count", str(PER_STREAM), "--seed",
-                                   str(stream), "--out", str(part), "--workers", "1"], check=False)
+            done = subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "nimllm.agent.gym.episodes",
+                    "--count",
+                    str(PER_STREAM),
+                    "--seed",
+                    str(stream),
+                    "--out",
+                    str(part),
+                    "--workers",
+                    "1",
+                ],
+                check=False,
+            )
             if done.returncode:
-                raise NimError("the episode generator failed", f"exit status {done.returncode}", "see its message above")
+                raise NimError(
+                    "the episode generator failed", f"exit status {done.returncode}", "see its message above"
+                )
             part.replace(path)
         files.append(path)
     return files
@@ -55,11 +70,9 @@ def renderings(path: Path, rng: random.Random) -> Iterator[tuple[str, list[Turn]
             turns = [Turn(turn["role"], turn["text"], turn["tainted"]) for turn in row["turns"]]
             yield row["schema"], turns
             body = [turn for turn in turns if turn.role not in ("system", "user")]
-            commands = " ".join(row["commands"])
             for _ in range(WORDINGS - 1):
                 request = rng.choice(row["requests"])
-                protected = tuple(word for word in request.split() if word.strip("'\".,:;?") in commands)
-                first = [Turn("user", humanise(rng, request, protected))]
+                first = [Turn("user", humanise(rng, request, tuple(row["protected"])))]
                 if rng.random() < NOTE_SHARE:
                     first.insert(0, Turn("system", row["note"], True))
                 yield row["schema"], first + body

@@ -32,7 +32,6 @@ from nimllm.llm.shards import ShardWriter
 from nimllm.llm.tokenizer import Tokenizer
 from nimllm.llm.train import Interrupted, Progress, Trainer, TrainSettings, write_json
 from nimllm.llm.turns import Turn, render
-
 from recipes import corpus
 
 VOCAB = 4096  # the head is a quarter of a step at 8,192, and rare pieces would be seen too seldom to be copied
@@ -46,8 +45,10 @@ def say(text: str) -> None:
 
 def show(progress: Progress) -> None:
     if progress.step % 20 == 0 or progress.validation is not None:
-        text = (f"step {progress.step}/{progress.steps}  loss {progress.loss:.3f}  lr {progress.lr:.2e}  "
-                f"{progress.tokens_per_second:,.0f} tok/s  {progress.eta / 60:.0f} min left")
+        text = (
+            f"step {progress.step}/{progress.steps}  loss {progress.loss:.3f}  lr {progress.lr:.2e}  "
+            f"{progress.tokens_per_second:,.0f} tok/s  {progress.eta / 60:.0f} min left"
+        )
         if progress.validation is not None:
             text += f"  validation {progress.validation:.4f} ({progress.bits_per_byte:.3f} bits per byte)"
         say(text)
@@ -56,8 +57,9 @@ def show(progress: Progress) -> None:
 def name_lines(rng: random.Random, count: int) -> Iterator[str]:
     """Names as they are typed, for the tokenizer: it should meet what it will have to copy."""
     for _ in range(count):
-        yield " ".join(names.stem(rng, blanks=0.0) + rng.choice((".txt", ".log", ".py", ".csv", ".md", "", "/"))
-                       for _ in range(6))
+        yield " ".join(
+            names.stem(rng, blanks=0.0) + rng.choice((".txt", ".log", ".py", ".csv", ".md", "", "/")) for _ in range(6)
+        )
 
 
 def train_tokenizer(data: Path, out: Path) -> Tokenizer:
@@ -115,8 +117,12 @@ class Mixture:
             packer.close()
             writer.close()
         tokens = sum(row["tokens"] for row in self.counts.values())
-        about = {"sources": self.counts, "tokens": tokens, "bytes_per_token": self.bytes / tokens,
-                 "rows": [writer.count for writer in self.writers]}
+        about = {
+            "sources": self.counts,
+            "tokens": tokens,
+            "bytes_per_token": self.bytes / tokens,
+            "rows": [writer.count for writer in self.writers],
+        }
         write_json(self.out / "corpus.json", about)
         for source, row in self.counts.items():
             say(f"  {source}: {row['documents']:,} documents, {row['tokens']:,} tokens, {row['learnt']:,} learnt")
@@ -135,19 +141,44 @@ def corpus_stage(out: Path, tokenizer: Tokenizer, context: int, fill: Callable[[
     return float(json.loads(about.read_text("utf-8"))["bytes_per_token"])
 
 
-def train_stage(config: ModelConfig, settings: TrainSettings, out: Path, tokenizer: Tokenizer, bytes_per_token: float,
-                start: Path | None) -> Path:
+def train_stage(
+    config: ModelConfig,
+    settings: TrainSettings,
+    out: Path,
+    tokenizer: Tokenizer,
+    bytes_per_token: float,
+    start: Path | None,
+) -> Path:
     """Train in ``out`` unless it is finished; the weights to go on with."""
     weights = out / "final.safetensors"
     if weights.exists():
         return weights
-    say(f"{out.name}: {config.parameters():,} parameters, {settings.steps} steps of "
-        f"{settings.batch_rows * settings.accumulate * config.context:,} tokens")
+    say(
+        f"{out.name}: {config.parameters():,} parameters, {settings.steps} steps of "
+        f"{settings.batch_rows * settings.accumulate * config.context:,} tokens"
+    )
     tokenizer.save(out)
-    write_json(out / "config.json", {"format": "nimllm-run", "version": 1, "model": config.model_dump(),
-                                     "tokenizer": tokenizer.describe(), "training": settings.model_dump()})
-    trainer = Trainer(config, settings, out, tokenizer, out / "train.bin", out / "val.bin", bytes_per_token, start,
-                      resume=(out / "last.safetensors").exists())
+    write_json(
+        out / "config.json",
+        {
+            "format": "nimllm-run",
+            "version": 1,
+            "model": config.model_dump(),
+            "tokenizer": tokenizer.describe(),
+            "training": settings.model_dump(),
+        },
+    )
+    trainer = Trainer(
+        config,
+        settings,
+        out,
+        tokenizer,
+        out / "train.bin",
+        out / "val.bin",
+        bytes_per_token,
+        start,
+        resume=(out / "last.safetensors").exists(),
+    )
     outcome = trainer.fit(show)
     from nimllm.llm.checkpoint import write_tensors
 
@@ -174,8 +205,17 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(arguments.data, out)
     config = preset(arguments.size, tokenizer.vocab_size)
-    common = dict(batch_rows=arguments.batch_rows, optimizer="muon", weight_decay=0.05, seed=arguments.seed, aligned=True,
-                  device=arguments.device, save_seconds=120, eval_rows=96, eval_every=200)
+    common = dict(
+        batch_rows=arguments.batch_rows,
+        optimizer="muon",
+        weight_decay=0.05,
+        seed=arguments.seed,
+        aligned=True,
+        device=arguments.device,
+        save_seconds=120,
+        eval_rows=96,
+        eval_every=200,
+    )
 
     def pretraining(mixture: Mixture) -> None:
         for text in corpus.documents(arguments.data, arguments.seed):
@@ -185,9 +225,14 @@ def main() -> int:
                 mixture.turns("pairs", turns, with_request=True)
 
     ratio = corpus_stage(out / "pretrain", tokenizer, config.context, pretraining)
-    weights = train_stage(config, TrainSettings(steps=arguments.pretrain_steps, lr=arguments.lr, warmup=60,
-                                                schedule="wsd", floor=0.7, **common),
-                          out / "pretrain", tokenizer, ratio, None)
+    weights = train_stage(
+        config,
+        TrainSettings(steps=arguments.pretrain_steps, lr=arguments.lr, warmup=60, schedule="wsd", floor=0.7, **common),
+        out / "pretrain",
+        tokenizer,
+        ratio,
+        None,
+    )
     if arguments.stage == "pretrain":
         return 0
 
@@ -197,9 +242,16 @@ def main() -> int:
         episodes.fill(mixture, out / "episodes", arguments.data, arguments.seed)
 
     ratio = corpus_stage(out / "tune", tokenizer, config.context, tuning)
-    weights = train_stage(config, TrainSettings(steps=arguments.tune_steps, lr=arguments.tune_lr, warmup=30,
-                                                schedule="wsd", floor=0.02, **common),
-                          out / "tune", tokenizer, ratio, weights)
+    weights = train_stage(
+        config,
+        TrainSettings(
+            steps=arguments.tune_steps, lr=arguments.tune_lr, warmup=30, schedule="wsd", floor=0.02, **common
+        ),
+        out / "tune",
+        tokenizer,
+        ratio,
+        weights,
+    )
     if arguments.stage == "tune":
         return 0
     from recipes import card

@@ -40,8 +40,14 @@ def imported(path: Path) -> set[str]:
 
 
 def run(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *words], cwd=cwd, capture_output=True, text=True, timeout=120,
-                          env={**os.environ, **environment})
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+    )
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -58,7 +64,11 @@ def test_room_imports_downward_only(room: str) -> None:
         for name in imported(path):
             parts = name.split(".")
             assert parts[0] not in ROOMS, f"{path} imports the literal top-level {parts[0]}"
-            if parts[0] == "nimllm" and len(parts) > 1 and parts[1] not in ALLOWED[room] | {room} | LEAVES | {"__version__"}:
+            if (
+                parts[0] == "nimllm"
+                and len(parts) > 1
+                and parts[1] not in ALLOWED[room] | {room} | LEAVES | {"__version__"}
+            ):
                 wrong.append(f"{path.relative_to(ROOT)}: {name}")
     assert not wrong, wrong
 
@@ -99,22 +109,35 @@ def test_wheel_holds_every_module_and_the_engine(tmp_path: Path) -> None:
 
 def test_transformers_style_probe_does_not_find_our_kernels() -> None:
     """A literal ``kernels`` must never be a regular package of ours (it would shadow Hugging Face's)."""
-    code = ("import importlib.util as u; spec = u.find_spec('kernels'); "
-            "print(spec is None or spec.origin is None or 'site-packages' in spec.origin)")
+    code = (
+        "import importlib.util as u; spec = u.find_spec('kernels'); "
+        "print(spec is None or spec.origin is None or 'site-packages' in spec.origin)"
+    )
     assert run("-c", code).stdout.strip() == "True"
 
 
-COMMANDS = [["--help"], ["--train", "--help"], ["--chat", "--help"], ["--agent", "--help"], ["memory", "--help"],
-            ["memory", "show", "--help"], ["align", "sft", "--help"], ["eval", "shell", "--help"], ["doctor", "--help"]]
+COMMANDS = [
+    ["--help"],
+    ["--train", "--help"],
+    ["--chat", "--help"],
+    ["--agent", "--help"],
+    ["memory", "--help"],
+    ["memory", "show", "--help"],
+    ["align", "sft", "--help"],
+    ["eval", "shell", "--help"],
+    ["doctor", "--help"],
+]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_help_imports_nothing_heavy_and_is_fast(words: list[str]) -> None:
-    code = ("import sys, nimllm.cli\n"
-            f"try: nimllm.cli.main({words!r})\n"
-            "except SystemExit as e: assert not e.code\n"
-            "heavy = {'torch', 'numpy', 'pydantic', 'rich', 'prompt_toolkit', 'transformers'} & set(sys.modules)\n"
-            "print('HEAVY', sorted(heavy), file=sys.stderr)\n")
+    code = (
+        "import sys, nimllm.cli\n"
+        f"try: nimllm.cli.main({words!r})\n"
+        "except SystemExit as e: assert not e.code\n"
+        "heavy = {'torch', 'numpy', 'pydantic', 'rich', 'prompt_toolkit', 'transformers'} & set(sys.modules)\n"
+        "print('HEAVY', sorted(heavy), file=sys.stderr)\n"
+    )
     done = run("-c", code)
     assert done.returncode == 0 and "usage: nimllm" in done.stdout, done.stderr
     assert "HEAVY []" in done.stderr
@@ -126,10 +149,19 @@ def test_help_imports_nothing_heavy_and_is_fast(words: list[str]) -> None:
     assert fastest < 0.15, f"{fastest:.3f} s"
 
 
-@pytest.mark.parametrize("words, code", [
-    (["--train", "--chat"], 2), (["--agent", "--nonsense"], 2), (["nonsense"], 2), (["--train"], 2),
-    (["--train", "/no/such/file.txt"], 3), (["memory", "show"], 2), (["eval"], 2),
-], ids=str)
+@pytest.mark.parametrize(
+    "words, code",
+    [
+        (["--train", "--chat"], 2),
+        (["--agent", "--nonsense"], 2),
+        (["nonsense"], 2),
+        (["--train"], 2),
+        (["--train", "/no/such/file.txt"], 3),
+        (["memory", "show"], 2),
+        (["eval"], 2),
+    ],
+    ids=str,
+)
 def test_wrong_command_lines_have_a_message_and_a_code(words: list[str], code: int, tmp_path: Path) -> None:
     done = run("-m", "nimllm", *words, cwd=ROOT, XDG_STATE_HOME=str(tmp_path))
     assert done.returncode == code, done.stderr

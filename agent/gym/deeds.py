@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 from nimllm.agent.gym.schemas.phrases import quoted, squeeze, string
 from nimllm.agent.gym.wordings import say
@@ -27,7 +28,7 @@ class Target:
     command: str
     plan: str
     path: str
-    slots: Mapping[str, object] = field(default_factory=dict)
+    slots: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Deed:
     asks: bool
     ordered: bool = False
     answer: str | None = None
-    slots: Mapping[str, object] = field(default_factory=dict)
+    slots: Mapping[str, Any] = field(default_factory=dict)
 
     def planned(self, it: str = "it") -> str:
         return re.sub(r"\{(\w+)\}", lambda found: it if found[1] == "it" else str(self.slots[found[1]]), self.plan)

@@ -60,8 +60,9 @@ class Schema:
 SCHEMAS: dict[str, Schema] = {}
 
 
-def schema(name: str, tools: str, steps: int = 1, weight: float = 1.0, git: bool = False,
-           theme: str | None = None) -> Callable[[Make], Make]:
+def schema(
+    name: str, tools: str, steps: int = 1, weight: float = 1.0, git: bool = False, theme: str | None = None
+) -> Callable[[Make], Make]:
     """Register a schema; ``tools`` is a blank-separated list."""
 
     def register(make: Make) -> Make:

@@ -44,8 +44,22 @@ def data(tmp_path: Path):
 
 
 def settings(**changes) -> TrainSettings:
-    return TrainSettings(**({"steps": 30, "batch_rows": 4, "lr": 5e-3, "warmup": 3, "eval_every": 10, "eval_rows": 4,
-                             "sample_tokens": 8, "threads": 1, "dtype": "fp32"} | changes))
+    return TrainSettings(
+        **(
+            {
+                "steps": 30,
+                "batch_rows": 4,
+                "lr": 5e-3,
+                "warmup": 3,
+                "eval_every": 10,
+                "eval_rows": 4,
+                "sample_tokens": 8,
+                "threads": 1,
+                "dtype": "fp32",
+            }
+            | changes
+        )
+    )
 
 
 def tiny(vocab: int, **changes) -> ModelConfig:
@@ -55,8 +69,16 @@ def tiny(vocab: int, **changes) -> ModelConfig:
 def trainer(data, run: Path, resume: bool = False, shape: dict | None = None, **changes) -> Trainer:
     folder, tokenizer = data
     run.mkdir(exist_ok=True)
-    return Trainer(tiny(tokenizer.vocab_size, **(shape or {})), settings(**changes), run, tokenizer,
-                   folder / "train.shard", folder / "val.shard", 1.0, resume=resume)
+    return Trainer(
+        tiny(tokenizer.vocab_size, **(shape or {})),
+        settings(**changes),
+        run,
+        tokenizer,
+        folder / "train.shard",
+        folder / "val.shard",
+        1.0,
+        resume=resume,
+    )
 
 
 def trace(run: Path) -> list[float]:
@@ -70,10 +92,19 @@ def test_parameter_counts_are_exact(name: str) -> None:
         assert sum(p.numel() for p in GPT(config).parameters()) == config.parameters()
 
 
-@pytest.mark.parametrize("changes", [
-    {}, {"pos": "learned"}, {"norm": "layer", "bias": True, "ffn": "gelu"}, {"ffn": "relu2", "qk_norm": False},
-    {"tied": False}, {"embed_norm": True}, {"n_heads": 4, "n_kv_heads": 4, "head_dim": 16},
-], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"pos": "learned"},
+        {"norm": "layer", "bias": True, "ffn": "gelu"},
+        {"ffn": "relu2", "qk_norm": False},
+        {"tied": False},
+        {"embed_norm": True},
+        {"n_heads": 4, "n_kv_heads": 4, "head_dim": 16},
+    ],
+    ids=str,
+)
 def test_every_variety_trains_counts_and_caches(changes: dict) -> None:
     torch.manual_seed(0)
     config = tiny(50, **changes)
@@ -190,15 +221,24 @@ def test_packing_keeps_documents_whole(tmp_path: Path) -> None:
 def test_schedules() -> None:
     assert schedule(0, 100, 10) == pytest.approx(0.1) and schedule(9, 100, 10) == 1.0
     assert schedule(99, 100, 10) == pytest.approx(0.1, abs=0.01)
-    assert schedule(50, 100, 10, "wsd", 0.0, 0.4) == 1.0 and schedule(80, 100, 10, "wsd", 0.0, 0.4) == pytest.approx(0.5)
+    assert schedule(50, 100, 10, "wsd", 0.0, 0.4) == 1.0 and schedule(80, 100, 10, "wsd", 0.0, 0.4) == pytest.approx(
+        0.5
+    )
 
 
 # -- the command, as a user runs it ------------------------------------------------------------------------------
 
 
 def train(*words: str, cwd: Path, **options) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "nimllm", "--train", *words], cwd=cwd, capture_output=True, text=True,
-                          timeout=200, env=environment(), **options)
+    return subprocess.run(
+        [sys.executable, "-m", "nimllm", "--train", *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env=environment(),
+        **options,
+    )
 
 
 def environment() -> dict[str, str]:
@@ -216,8 +256,23 @@ def long_text(bytes_wanted: int) -> str:
     return "".join(lines)
 
 
-OPTIONS = ("--size", "tiny", "--context", "32", "--steps", "60", "--batch-tokens", "256", "--save-seconds", "0.2",
-           "--threads", "1", "--eval-every", "20", "--plain")
+OPTIONS = (
+    "--size",
+    "tiny",
+    "--context",
+    "32",
+    "--steps",
+    "60",
+    "--batch-tokens",
+    "256",
+    "--save-seconds",
+    "0.2",
+    "--threads",
+    "1",
+    "--eval-every",
+    "20",
+    "--plain",
+)
 
 
 def test_killed_at_random_moments_ends_like_an_uninterrupted_run(tmp_path: Path) -> None:
@@ -227,8 +282,14 @@ def test_killed_at_random_moments_ends_like_an_uninterrupted_run(tmp_path: Path)
     rng = random.Random(1)
     for number in range(3):
         words = ["book.txt", "--out", "parts", *OPTIONS] if not number else ["--resume", "--out", "parts", "--plain"]
-        process = subprocess.Popen([sys.executable, "-m", "nimllm", "--train", *words], cwd=tmp_path, env=environment(),
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nimllm", "--train", *words],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for line in process.stderr:  # once it trains, at a random moment (the first kill may come before a checkpoint)
             if line.startswith("step"):
                 break
@@ -245,8 +306,14 @@ def test_killed_at_random_moments_ends_like_an_uninterrupted_run(tmp_path: Path)
 def test_interrupt_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_text(long_text(60_000))
     words = ["book.txt", "--out", "run", *OPTIONS, "--steps", "100000"]
-    process = subprocess.Popen([sys.executable, "-m", "nimllm", "--train", *words], cwd=tmp_path, env=environment(),
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nimllm", "--train", *words],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     for line in process.stderr:
         if line.startswith("step"):
             break
@@ -256,10 +323,17 @@ def test_interrupt_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "last.safetensors").exists()
 
 
-@pytest.mark.parametrize("content, what", [
-    (None, "no such file"), (b"", "empty"), (b"\x00\x01\x02binary\x00" * 50, "binary"), (b"caf\xe9 au lait " * 400, "UTF-8"),
-    (b"short", "small"),
-], ids=["missing", "empty", "binary", "latin1", "short"])
+@pytest.mark.parametrize(
+    "content, what",
+    [
+        (None, "no such file"),
+        (b"", "empty"),
+        (b"\x00\x01\x02binary\x00" * 50, "binary"),
+        (b"caf\xe9 au lait " * 400, "UTF-8"),
+        (b"short", "small"),
+    ],
+    ids=["missing", "empty", "binary", "latin1", "short"],
+)
 def test_bad_text_is_one_clear_message(tmp_path: Path, content: bytes | None, what: str) -> None:
     if content is not None:
         (tmp_path / "x.txt").write_bytes(content)

@@ -6,7 +6,7 @@ import io
 import random
 import re
 import tarfile
-from typing import Literal
+from typing import Any, Literal
 
 from nimllm.agent.gym.projects import project
 from nimllm.agent.gym.schema import Draft, Unsuitable, schema
@@ -18,7 +18,7 @@ from nimllm.agent.gym.worlds import World
 
 def steps(rng: random.Random, templates: tuple[str, ...], commands: tuple[str, ...], plan: tuple[str, ...], asks: bool,
           answer: str | None = None, ordered: bool = False, fails: tuple[int, ...] = (),
-          protected: tuple[str, ...] = (), **slots: object) -> Draft:
+          protected: tuple[str, ...] = (), **slots: Any) -> Draft:
     """A draft of several commands; every slot's value is protected against typos."""
     names = (*protected, *(str(value) for value in slots.values() if str(value)))
     return Draft(several(rng, templates, most=5, **slots), list(commands), list(plan), asks, ordered, answer,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shlex
 from collections.abc import Sequence
+from typing import Any
 
 from nimllm.agent.gym.schema import Draft
 from nimllm.agent.gym.wordings import say
@@ -37,7 +38,7 @@ def string(text: str) -> str:
 
 
 def single(rng: random.Random, templates: Sequence[str], command: str, plan: str, asks: bool, answer: str | None = None,
-           ordered: bool = False, protected: Sequence[str] = (), **slots: object) -> Draft:
+           ordered: bool = False, protected: Sequence[str] = (), **slots: Any) -> Draft:
     """A draft of one command. Every slot's value is protected against typos, too."""
     names = (*protected, *(str(value) for value in slots.values() if str(value)))
     return Draft(several(rng, templates, **slots), [command], [plan], asks, ordered, answer, protected=names)
