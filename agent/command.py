@@ -23,6 +23,7 @@ from nimllm.agent.log import TaskLog, Verdict
 from nimllm.agent.loop import Agent
 from nimllm.errors import NimError, UsageError
 
+SHOWN_ALONE = 1_000_000  # characters of one output that -p shows
 MAX_STDIN = 10_000_000  # bytes read for ``-p -``
 
 
@@ -122,11 +123,12 @@ def _events(args: Namespace) -> Events:
 
 
 def run_one(args: Namespace) -> int:
-    """``-p``: one task, nobody to ask, then exit with how it ended."""
+    """``-p``: one task, then exit with how it ended. On a terminal (and without --json) somebody can be asked."""
     from nimllm.tools.shell import Shell
 
     request = read_prompt(args.prompt)
-    mode = equipment.mode_of(args, interactive=False)
+    asking = equipment.interactive() and not args.json
+    mode = equipment.mode_of(args, asking)
     workspace = equipment.workspace_of(args)
     events = _events(args)
     places.state_folder("tasks")  # an unwritable home is found out before anything runs
@@ -142,7 +144,7 @@ def run_one(args: Namespace) -> int:
             events.emit("session.started", model=model.name, base=model.base, mode=mode, sandbox=box.level,
                         workspace=str(workspace), memory=args.memory)
             events.emit("task.started", task="1", request=request)
-            face = Face(sys.stderr if args.json else sys.stdout, plain=args.plain, shown=1_000_000)
+            face = _face(args, asking)
             result = agent.task(request, EventHooks(events, face, "1"))
         finally:
             shell.close()
@@ -159,6 +161,17 @@ def run_one(args: Namespace) -> int:
                     seconds=round(result.seconds, 3))
         events.emit("session.ended", exit_code=stop.code or code)
         return stop.code or code
+
+
+def _face(args: Namespace, asking: bool) -> Face:
+    """Who shows the one task: outputs and answer on standard output (with --json: on standard error, like the rest)."""
+    if not asking:
+        return Face(sys.stderr if args.json else sys.stdout, plain=args.plain, shown=SHOWN_ALONE)
+    from nimllm.agent.asking import AskingFace
+    from nimllm.agent.console import Console
+
+    console = Console(places.state_folder() / "history", {}, str, Path.cwd, args.plain)
+    return AskingFace(console, sys.stdout, sys.stderr, args.plain, SHOWN_ALONE)
 
 
 def _log(args: Namespace, model: equipment.Model, events: Events, say: Callable[[str], None], **about: str) -> TaskLog:

@@ -6,6 +6,7 @@ With a terminal it is prompt-toolkit; with ``--plain``, TERM=dumb or a pipe it i
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -63,14 +64,20 @@ class Console:
             return str(self._session.prompt(prompt, handle_sigint=False))
 
     def _read_line(self, prompt: str) -> str:
+        """A flat line. ^C raises KeyboardInterrupt here even while a task has a handler of its own for it."""
+        shown = sys.stdout if sys.stdout.isatty() else sys.stderr
         if prompt:
-            sys.stdout.write(prompt)
-            sys.stdout.flush()
-        line = sys.stdin.readline(MAX_MESSAGE)
-        if not line:
-            raise EOFError
-        while line.endswith("\\\n"):  # a backslash joins lines
-            line = line[:-2] + "\n" + sys.stdin.readline(MAX_MESSAGE)
+            shown.write(prompt)
+            shown.flush()
+        handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            line = sys.stdin.readline(MAX_MESSAGE)
+            if not line:
+                raise EOFError
+            while line.endswith("\\\n"):  # a backslash joins lines
+                line = line[:-2] + "\n" + sys.stdin.readline(MAX_MESSAGE)
+        finally:
+            signal.signal(signal.SIGINT, handler)
         return line.rstrip("\n")
 
     def _make_session(self) -> Any:
@@ -146,7 +153,9 @@ class Console:
     # ---- questions ------------------------------------------------------------------------------------------------
 
     def key(self, question: str, keys: Mapping[str, str], cancel: str) -> str:
-        """One of ``keys``' values by a single key; ^C, ^D and a closed terminal give ``cancel``."""
+        """One of ``keys``' values by a single key; ^C, ^D and a closed terminal give ``cancel``. What was typed before
+        the question was asked does not answer it."""
+        self._forget_typed()
         if not self.rich:
             while True:
                 try:
@@ -176,11 +185,25 @@ class Console:
         except (EOFError, KeyboardInterrupt):
             return cancel
 
+    def _forget_typed(self) -> None:
+        if not self.tty:
+            return
+        import termios
+
+        try:
+            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+        except (termios.error, OSError, ValueError):
+            pass
+        if self._session is not None:
+            from prompt_toolkit.input.typeahead import clear_typeahead
+
+            clear_typeahead(self._session.app.input)
+
     def line(self, question: str, default: str = "") -> str | None:
         """A line, beginning with ``default``; None when the user gave up."""
         if not self.rich:
             if default:
-                print(f"(now: {visible(default)}; an empty line keeps it)")
+                print(f"(now: {visible(default)}; an empty line keeps it)", file=sys.stderr)
             try:
                 return self._read_line(question) or default
             except (EOFError, KeyboardInterrupt):

@@ -85,7 +85,7 @@ def _sandbox(args: Namespace) -> list[Finding]:
         box = sandbox.probe(Path(folder))
     state: State = "good" if box.level != "none" else "warn"
     hint = "" if box.level != "none" else "; --mode auto refuses to run without a sandbox"
-    return [Finding("sandbox", state, f"{box.level}: {box.reason}{hint}", {"level": box.level})]
+    return [Finding("sandbox", state, f"{box.reason}{hint}", {"level": box.level})]
 
 
 def _state(args: Namespace) -> list[Finding]:

@@ -87,11 +87,11 @@ class Memories:
                     self._idle.notify_all()
 
     def _update(self, episode: Episode) -> MemoryRecord:
-        from nimllm.alignment.memory import worker
+        from nimllm.alignment.memory.worker import remember
 
         start = time.monotonic()
         try:
-            made = worker.remember(episode, self.run, mode=self.mode, method=self.method)
+            made = remember(episode, self.run, mode=self.mode, method=self.method)
         except NimError as error:
             return MemoryRecord(state="failed", method=self.method, detail=error.message(),
                                 seconds=round(time.monotonic() - start, 2))

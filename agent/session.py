@@ -19,19 +19,18 @@ from typing import TYPE_CHECKING
 
 from nimllm import errors, places
 from nimllm.agent import equipment, records
+from nimllm.agent.asking import AskingFace
 from nimllm.agent.console import Console
 from nimllm.agent.display import one_line, visible
-from nimllm.agent.face import Face
 from nimllm.agent.log import TaskLog
 from nimllm.agent.loop import Agent
-from nimllm.agent.results import Decision, Step, TaskResult
+from nimllm.agent.results import Step, TaskResult
 from nimllm.errors import NimError, UsageError
 
 if TYPE_CHECKING:
-    from nimllm.tools.policy import Verdict
+    pass
 
-APPROVAL = {"y": "accept", "a": "always", "e": "edit", "n": "reject", "q": "abort"}
-ASK = "  [y]es{always}  [e]dit  [n]o  [q]uit the task"
+KEPT_SNAPSHOTS = 200
 FILE_WORD = re.compile(r"(?<!\S)@(\S+)")
 
 
@@ -41,35 +40,6 @@ def main(args: Namespace) -> int:
         raise UsageError("an interactive session needs a terminal, and standard input is none", "",
                          "give the task with -p TEXT (or -p - to read it from standard input)")
     return Session(args).run()
-
-
-class SessionFace(Face):
-    """The terminal's face: also asks for approval."""
-
-    def __init__(self, console: Console, plain: bool) -> None:
-        super().__init__(sys.stdout, sys.stdout, live=console.rich, plain=plain)
-        self.console = console
-
-    def approve(self, command: str, verdict: Verdict) -> Decision:
-        from nimllm.tools import policy
-
-        self.fresh(self.out)
-        self.write(self.out, "? " + visible(command).replace("\n", "\n  ") + "\n", "command")
-        self.say(f"  {verdict.reason}", "dim")
-        rules = policy.prefixes(command)
-        keys = {key: name for key, name in APPROVAL.items() if name != "always" or rules}
-        always = f"  [a]lways ({', '.join(rules)})" if rules else ""
-        while True:
-            said = self.console.key(ASK.format(always=always), keys, "abort")
-            if said == "edit":
-                edited = self.console.line("edit › ", command)
-                if edited is None or not edited.strip():
-                    continue  # changed their mind
-                return Decision("edit", edited.strip())
-            if said == "reject":
-                reason = self.console.line("why not? (Enter: just another) › ")
-                return Decision("reject", reason=(reason or "").strip())
-            return Decision("accept" if said == "accept" else "always" if said == "always" else "abort")
 
 
 class Session:
@@ -86,7 +56,7 @@ class Session:
         self.model = equipment.load_model(args, args.memory != "off")
         self.console = Console(state / "history", slash.WORDS, self.status, lambda: Path(self.agent.shell.cwd),
                                args.plain)
-        self.face = SessionFace(self.console, args.plain)
+        self.face = AskingFace(self.console, sys.stdout, sys.stdout, args.plain)
         self.log = self._make_log()
         self.agent = self._make_agent()
         self.last: tuple[TaskResult, records.TaskRecord] | None = None
@@ -147,9 +117,18 @@ class Session:
             signal.signal(signal.SIGTERM, old)
             signal.signal(signal.SIGHUP, hangup)
             self.agent.shell.close()
+            self._prune()
         if code != errors.TERMINATED:
             self._wait_for_memory()
         return code
+
+    def _prune(self) -> None:
+        """Old snapshots go when the session ends; failing at that is nobody's concern now."""
+        try:
+            if self.done and self.agent.snapshots is not None:
+                self.agent.snapshots.prune(KEPT_SNAPSHOTS)
+        except (NimError, OSError):
+            pass
 
     def _read(self) -> str:
         """One message; ^C on an empty line counts, two in a row raise KeyboardInterrupt."""

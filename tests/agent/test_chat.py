@@ -91,7 +91,7 @@ def test_torch_stays_out(run_folder: Path, home: Path, workspace: Path) -> None:
     import subprocess
 
     code = ("import sys; from nimllm.cli import main\n"
-            f"assert main(['--chat', '--model', {str(run_folder)!r}, '-p', 'hello']) == 0\n"
+            f"assert main(['--chat', '--model', {str(run_folder)!r}, '--memory', 'off', '-p', 'hello']) == 0\n"
             "assert 'torch' not in sys.modules\n")
     done = subprocess.run([sys.executable, "-c", code], cwd=workspace, capture_output=True, text=True, timeout=120,
                           env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import pexpect
 import pytest
 
 Call = Callable[..., CompletedProcess[str]]
@@ -31,8 +32,8 @@ def test_the_request_comes_from_standard_input_only_when_asked_for(agent: Call) 
 
 def test_torch_stays_out(run_folder: Path, home: Path, workspace: Path) -> None:
     code = ("import sys; from nimllm.cli import main\n"
-            f"code = main(['agent', '--model', {str(run_folder)!r}, '--memory', 'auto', '-p', 'list the files'])\n"
-            "assert code == 0, code\n"
+            f"code = main(['agent', '--model', {str(run_folder)!r}, '--memory', 'auto', '-p', 'look for nothing'])\n"
+            "assert code == 1, code\n"
             "assert 'torch' not in sys.modules, 'torch was imported'\n")
     done = subprocess.run([sys.executable, "-c", code], cwd=workspace, capture_output=True, text=True, timeout=120,
                           env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL)
@@ -146,6 +147,21 @@ def test_signals_end_the_command_too(run_folder: Path, home: Path, workspace: Pa
     assert '"session.ended"' in rest and "Traceback" not in running.stderr.read()
     alive = subprocess.run(["pgrep", "-f", "^sleep 30$"], capture_output=True, text=True, check=False).stdout.split()
     assert not [pid for pid in alive if Path(f"/proc/{pid}/cwd").resolve() == workspace]
+
+
+def test_one_task_on_a_terminal_asks(run_folder: Path, home: Path, workspace: Path) -> None:
+    for answer, code in (("y", 0), ("q", 4)):
+        terminal = pexpect.spawn(sys.executable, ["-m", "nimllm", "agent", "--model", str(run_folder), "--memory", "off",
+                                                  "-p", "make the folder old"], cwd=str(workspace), timeout=20,
+                                 encoding="utf-8", env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb"})
+        terminal.expect(r"\[y\]es")
+        terminal.send(answer + "\n")
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        assert terminal.exitstatus == code
+        assert (workspace / "old").exists() == (answer == "y")
+        if answer == "y":
+            (workspace / "old").rmdir()
 
 
 # ---- plan only ------------------------------------------------------------------------------------------------------

@@ -6,9 +6,8 @@ from hypothesis import strategies as st
 
 from nimllm.agent.display import Stream, one_line, plain, size, visible
 
-HOSTILE = ["\x1b]52;c;aGk=\x07", "\x1b[2J\x1b[H", "\x1b]0;title\x1b\\", "\x9b31m", "\x1bP1$r\x1b\\", "\x07\x08", "\x1bc",
-           "\u202e reversed", "\u200b", "\x1b]8;;http://x\x07link\x1b]8;;\x07",
-           "\x1b]unterminated"]
+HOSTILE = ["\x1b]52;c;aGk=\x07", "\x1b[2J\x1b[H", "\x1b]0;title\x1b\\", "\x9b31m", "\x1bP1$r\x1b\\", "\x07\x08",
+           "\x1bc", "\u202e reversed", "\u200b", "\x1b]8;;http://x\x07link\x1b]8;;\x07", "\x1b]unterminated"]
 
 
 def _dangerous(text: str) -> bool:

@@ -113,6 +113,17 @@ def test_accept_edit_reject_and_abort(terminal: Terminal, workspace: Path, home:
     assert rejected["commands"][0]["decision"] == "reject" and rejected["commands"][0]["status"] is None
 
 
+def test_keys_typed_before_the_question_do_not_answer_it(terminal: Terminal, workspace: Path) -> None:
+    terminal.say("make the folder old")
+    terminal.child.send("y")  # the model is still planning
+    terminal.expect(r"\[y\]es")
+    time.sleep(0.5)
+    assert not (workspace / "old").exists()
+    terminal.child.send("q")
+    terminal.expect("aborted by the user")
+    assert not (workspace / "old").exists()
+
+
 def test_always_asks_no_more(terminal: Terminal, workspace: Path) -> None:
     terminal.say("make the folder old")
     terminal.expect(r"\[y\]es")

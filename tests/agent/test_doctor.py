@@ -1,0 +1,38 @@
+"""What doctor says of a machine, good and bad."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+Call = Callable[..., CompletedProcess[str]]
+
+
+def test_a_healthy_machine(nimllm: Call, run_folder: Path) -> None:
+    done = nimllm("doctor", "--model", str(run_folder), "--json")
+    data = json.loads(done.stdout)
+    rows = {row["name"]: row for row in data["findings"]}
+    assert done.returncode == data["exit_code"] == 0
+    assert set(rows) == {"system", "bash", "sandbox", "state", "engine", "model", "memory", "kernels"}
+    assert rows["sandbox"]["level"] == "bwrap" and len(rows["model"]["fingerprint"]) == 64
+    assert {row["op"] for row in rows["kernels"]["table"]} >= {"rms_norm", "attention", "decode"}
+    text = nimllm("doctor", "--model", str(run_folder)).stdout
+    assert len(text.splitlines()) == 8 and "fingerprint" in text and "\x1b" not in text
+
+
+def test_everything_is_examined_though_something_is_bad(nimllm: Call, tmp_path: Path) -> None:
+    done = nimllm("doctor", "--model", str(tmp_path / "none"), "--json")
+    rows = {row["name"]: row for row in json.loads(done.stdout)["findings"]}
+    assert done.returncode == 3 and rows["model"]["state"] == "bad" and "no such folder" in rows["model"]["said"]
+    assert rows["kernels"]["state"] == "good"
+
+
+def test_a_damaged_model_is_named(nimllm: Call, run_folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    broken = tmp_path / "broken"
+    shutil.copytree(run_folder, broken)
+    raw = (broken / "model.safetensors").read_bytes()
+    (broken / "model.safetensors").write_bytes(raw[: len(raw) // 2])
+    done = nimllm("doctor", "--model", str(broken))
+    assert done.returncode == 3 and "model.safetensors" in done.stdout
