@@ -29,10 +29,11 @@ from nimllm.alignment.memory.store import MemoryStore
 from nimllm.llm.batches import IGNORE
 from nimllm.llm.model import GPT, KeyValues
 from nimllm.llm.tokenizer import Tokenizer
-from nimllm.llm.turns import render
+from nimllm.llm.turns import Turn, render
 
 SAMPLES, SAMPLE_TOKENS = 32, 96  # written by the base itself, at temperature 1
 TEXT_TOKENS, CHAT_TOKENS = 12_000, 6_000  # of probe_text.txt and of invented conversations
+QUESTIONS = 400
 JUDGED_TOKENS = 1_500  # of each update's perplexity ratio; kept out of the covariance
 
 
@@ -77,6 +78,17 @@ def general_text(run: Path, model: GPT, tokenizer: Tokenizer) -> list[list[int]]
         if room < 0:
             break
     return [ids for ids in found if len(ids) > 8] + write_samples(model, tokenizer)
+
+
+def questions(tokenizer: Tokenizer, context: int) -> list[list[int]]:
+    """Questions about invented subjects up to where the answer's first id is predicted (one id more, to predict): there
+    it is decided whether the model says that it does not know, and a memory must move that for its own question only."""
+    rng = Random(1)
+    rows = []
+    for _ in range(QUESTIONS):
+        turn = Turn("user", facts.ask(rng, facts.invent(rng)))
+        rows.append([*render([turn], tokenizer).ids, tokenizer.marker("assistant"), tokenizer.marker("end")])
+    return [row for row in rows if len(row) <= context]
 
 
 def padded(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
@@ -164,7 +176,9 @@ class Curvature:
     that only memories use is protected like one that general text uses.
     """
 
-    def __init__(self, store: MemoryStore, tokenizer: Tokenizer, share: float = 0.05, damping: float = 0.02) -> None:
+    def __init__(self, store: MemoryStore, tokenizer: Tokenizer, share: float = 0.05, damping: float = 0.02,
+                 openings: float = 1.0) -> None:
+        self.openings = openings
         self.store, self.tokenizer, self.share, self.damping = store, tokenizer, share, damping
         self.pad = tokenizer.pad
         self.judged: list[list[int]] = []  # sequences of the perplexity ratio
@@ -186,8 +200,11 @@ class Curvature:
             while total < JUDGED_TOKENS and len(rows) > 1:
                 self.judged.append(rows.pop())
                 total += len(self.judged[-1])
-            sums, _ = covariance(model, rows, self.pad)
-            self.base = [_normalised(total) for total in sums]
+            general, _ = covariance(model, rows, self.pad)
+            asked = questions(self.tokenizer, model.config.context)
+            openings, _ = covariance(model, asked, self.pad, [[False] * (len(row) - 1) + [True] for row in asked])
+            self.base = [_normalised(_normalised(one) + self.openings * _normalised(two))
+                         for one, two in zip(general, openings, strict=True)]
             self._write("curvature-base.safetensors", self.base, {"judged": json.dumps(self.judged)})
         kept = self._load("curvature-memories.safetensors")
         if kept is not None:

@@ -50,6 +50,13 @@ def token_losses(model: GPT, batch: Batch) -> tuple[Tensor, Tensor]:
     return functional.cross_entropy(logits_mv, batch.targets, reduction="none"), logits_mv.argmax(1) == batch.targets
 
 
+def opening_weights(batch: Batch, weight: float) -> Tensor:
+    """1 per learnt id [m], ``weight`` for the first one of each lesson: there it is decided whether to answer at all."""
+    first_m = torch.ones(len(batch.rows), dtype=torch.bool)
+    first_m[1:] = batch.rows[1:] != batch.rows[:-1]
+    return torch.where(first_m, weight, 1.0)
+
+
 def per_lesson(values_m: Tensor, batch: Batch) -> Tensor:
     """Mean over each lesson's learnt ids [b]."""
     total = torch.zeros(batch.count).index_add_(0, batch.rows, values_m)

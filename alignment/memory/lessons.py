@@ -24,6 +24,8 @@ from nimllm.llm.turns import LEARNED, Turn, render
 
 MAX_FACTS = 12  # of one conversation; the newest win
 FORMS = {1: 10, 2: 8, 3: 6}  # questions per fact, by how many facts there are; more facts: 4
+CONTROLS = 4  # questions of one episode whose answers must stay
+OPENINGS = 24  # more such questions, of which only the first id of the answer is kept
 PROBES = 2  # wordings per fact that the update does not train on
 
 
@@ -52,6 +54,7 @@ class Lessons:
     probes: list[Lesson] = field(default_factory=list)
     controls: list[Lesson] = field(default_factory=list)
     contrast: list[Lesson] = field(default_factory=list)
+    openings: list[list[int]] = field(default_factory=list)  # more such prompts: how their answers begin must stay
     unread: list[str] = field(default_factory=list)  # statements in which nothing was recognised
 
 
@@ -106,23 +109,30 @@ def conversation_facts(episode: Episode) -> tuple[list[Fact], list[str]]:
 
 
 def _controls(rng: Random, fact: Fact) -> list[Fact]:
-    """Nearby questions that have nothing to do with the fact: another subject, another relation."""
+    """Questions that have nothing to do with the fact, the nearest first.
+
+    About oneself, what must not spread is "my … is known": other things of mine. About a name: other names' same
+    thing, and other things of the name."""
     relation = relation_of(fact.subject, fact.relation)
-    found = []
-    if relation is not None:
-        others = [other for other in facts.FAMILIES[relation.family] if other.key != fact.relation]
-        found.append(Fact(fact.subject, rng.choice(others).key, ""))
-        if relation.subjects in ("person", "project"):
-            name = make.person(rng) if relation.subjects == "person" else make.project(rng)
-            found.append(Fact(name, fact.relation, ""))
-            if fact.subject not in (ME, US) and rng.random() < 0.5:
-                found.append(Fact(ME if relation.subjects == "person" else US, fact.relation, ""))
-    elif fact.relation in GENERIC:
-        found.append(Fact(make.word(rng), fact.relation, ""))
+    found: list[Fact] = []
+    if fact.relation in GENERIC:
+        found += [Fact(make.word(rng), fact.relation, "") for _ in range(3)]
+    elif is_name(fact.subject):
+        name = make.project if relation is not None and relation.family == "project" else make.person
+        found += [Fact(name(rng), fact.relation, ""), _another(rng, fact), Fact(name(rng), fact.relation, "")]
+        found.append(Fact(US if name is make.project else ME, fact.relation, ""))
     else:
-        found.append(Fact(fact.subject, make.noun_phrase(rng), ""))
-        found.append(Fact(make.person(rng), fact.relation, ""))
-    return found
+        found += [_another(rng, fact) for _ in range(OPENINGS // 2)]
+    return found + [facts.invent(rng) for _ in range(OPENINGS)]
+
+
+def _another(rng: Random, fact: Fact) -> Fact:
+    """The same subject, something else of it."""
+    relation = relation_of(fact.subject, fact.relation)
+    if relation is None or rng.random() < 0.3:
+        return Fact(fact.subject, make.noun_phrase(rng), "")
+    return Fact(fact.subject, rng.choice([other.key for other in facts.FAMILIES[relation.family]
+                                          if other.key != fact.relation]), "")
 
 
 def _other_value(rng: Random, fact: Fact) -> str:
@@ -144,9 +154,11 @@ def conversation_lessons(episode: Episode, tokenizer: Tokenizer) -> Lessons:
         probes = everything[-PROBES:]
         out.new += [question_lesson(tokenizer, *pair) for pair in everything[:-PROBES][:count]]
         out.probes += [question_lesson(tokenizer, *pair) for pair in probes]
-        for control in _controls(rng, fact):
-            if (control.subject, control.relation) not in subjects:
-                out.controls.append(question_lesson(tokenizer, facts.ask(rng, control), ""))
+        near = [control for control in _controls(rng, fact) if (control.subject, control.relation) not in subjects]
+        asked = [question_lesson(tokenizer, facts.ask(rng, control), "") for control in near]
+        few, many = max(2, CONTROLS // len(told)), max(6, OPENINGS // len(told))
+        out.controls += asked[:few]
+        out.openings += [lesson.prompt for lesson in asked[few : few + many]]
         other = Fact(fact.subject, fact.relation, _other_value(rng, fact))
         for stated in (fact, other):  # what is said now is heard now, whatever is remembered
             out.contrast.append(question_lesson(tokenizer, facts.tell(rng, stated), facts.acknowledge(stated)))
@@ -181,6 +193,7 @@ def lessons(episode: Episode, tokenizer: Tokenizer, context: int) -> Lessons:
     out = conversation_lessons(episode, tokenizer)
     for part in (out.new, out.probes, out.controls, out.contrast):
         part[:] = [lesson for lesson in part if len(lesson.ids) <= context]
+    out.openings = [prompt for prompt in out.openings if len(prompt) < context]
     return out
 
 

@@ -25,8 +25,18 @@ from torch import Tensor
 
 from nimllm.alignment.episodes import Episode
 from nimllm.alignment.memory import lessons as lessons_of
-from nimllm.alignment.memory.curvature import Curvature, down_name, mean_loss, to_array
-from nimllm.alignment.memory.gate import Batch, Evidence, judge, per_lesson, say, spoken, token_losses, verdicts
+from nimllm.alignment.memory.curvature import Curvature, down_name, mean_loss, padded, to_array
+from nimllm.alignment.memory.gate import (
+    Batch,
+    Evidence,
+    judge,
+    opening_weights,
+    per_lesson,
+    say,
+    spoken,
+    token_losses,
+    verdicts,
+)
 from nimllm.alignment.memory.ledger import Form, Probe, Record
 from nimllm.alignment.memory.lessons import Lesson, Lessons, seed_of
 from nimllm.alignment.memory.store import Delta, MemoryStore, quantise
@@ -50,8 +60,11 @@ class Settings:
     replay: int = 4  # old memories trained beside the new one
     old_probes: int = 20
     perplexity_limit: float = 1.02
+    opening: float = 4.0  # weight of an answer's first id in the loss
+    loose: int = 1  # lessons beside the new ones that may be wrong when it is enough
     share: float = 0.05
     damping: float = 0.02
+    openings: float = 1.0
 
 
 class Session:
@@ -62,7 +75,8 @@ class Session:
         self.tokenizer = Tokenizer.load(store.run)
         self.model = GPT(store.config).load_numpy(store.current()).eval()
         self.parameters = dict(self.model.named_parameters())
-        self.curvature = Curvature(store, self.tokenizer, self.settings.share, self.settings.damping)
+        self.curvature = Curvature(store, self.tokenizer, self.settings.share, self.settings.damping,
+                                   self.settings.openings)
         self.curvature.prepare()
         self._general: tuple[str, float] = ("", 0.0)  # weights' hash, nats per token of the fixed text
 
@@ -125,6 +139,7 @@ class Session:
             parameter.requires_grad_(False)
         for name in names:
             self.parameters[name].requires_grad_(True)
+        weights_m = opening_weights(batch, self.settings.opening)
         mask: dict[str, Tensor] | None = None
         steps = 0
         limit = 1 if method == "literal" else self.settings.max_steps
@@ -132,9 +147,10 @@ class Session:
             nats_m, hit_m = token_losses(self.model, batch)
             each_b = per_lesson(nats_m, batch)
             right_b = per_lesson(hit_m.float(), batch) == 1
-            if steps and bool(right_b[:new].all()) and each_b[:new].max().item() < self.settings.enough:
+            settled = right_b[:new].all() and int((~right_b[new:]).sum()) <= self.settings.loose
+            if steps and bool(settled) and each_b[:new].max().item() < self.settings.enough:
                 break
-            loss = each_b.mean()
+            loss = (per_lesson(nats_m * weights_m, batch) / per_lesson(weights_m, batch)).mean()
             self.model.zero_grad(set_to_none=True)
             loss.backward()
             with torch.no_grad():
@@ -184,13 +200,14 @@ class Session:
         old = lessons_of.old_lessons(store.records(), tokenizer, context, rng, settings.old_probes, plan.facts)
         replayed = old[: settings.replay] if method != "literal" else []
         controls, controls_before = self._settled(plan.controls)
+        openings = self._opened(plan.openings)
         judged = [*plan.new, *plan.probes, *old]
         losses, right = judge(self.model, judged, tokenizer.pad)
         cut, end = len(plan.new), len(plan.new) + len(plan.probes)
         old_before, loss_before = right[end:], sum(losses[:cut]) / cut
         said_before = self._say(plan)
         general_before = self._general[1] if self._general[0] == store.hash() else self.general_loss()
-        beside = [] if method == "literal" else [*controls, *plan.contrast, *replayed]
+        beside = [] if method == "literal" else [*controls, *plan.contrast, *replayed, *openings]
         change, steps = self.write([*plan.new, *beside], cut, method)
 
         names = self.names(method)
@@ -248,6 +265,18 @@ class Session:
                                     spoken(self.tokenizer, answer)))
                 texts.append(found[-1].answer)
         return found, texts
+
+    @torch.no_grad()
+    def _opened(self, prompts: Sequence[Sequence[int]]) -> list[Lesson]:
+        """Prompts with the id that the model would begin its answer with now."""
+        out = []
+        for start in range(0, len(prompts), 32):
+            rows = prompts[start : start + 32]
+            ids_bt, real_bt = padded(rows, self.tokenizer.pad)
+            last_bd = self.model.hidden(ids_bt)[torch.arange(len(rows)), real_bt.sum(1) - 1]
+            for row, choice in zip(rows, (last_bd @ self.model.head.T).argmax(1).tolist(), strict=True):
+                out.append(Lesson((*row, choice), (False,) * len(row) + (True,), "", ""))
+        return out
 
     def _say(self, plan: Lessons) -> list[str]:
         """What the model answers to the first probe of each of three facts; "" for the others (they are judged, not
