@@ -12,18 +12,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nimllm import errors, places
-from nimllm.agent import equipment, records
+from nimllm.agent import equipment
 from nimllm.agent.display import one_line
 from nimllm.agent.events import EventHooks, Events
 from nimllm.agent.face import Face, Silence
-from nimllm.agent.log import TaskLog, Verdict
 from nimllm.agent.loop import Agent
 from nimllm.errors import NimError, UsageError
 
 SHOWN_ALONE = 1_000_000  # characters of one output that -p shows
+if TYPE_CHECKING:  # pydantic builds the records' models in 0.1 s, which the first token need not wait for
+    from nimllm.agent.log import TaskLog
+    from nimllm.agent.records import TaskRecord
+
 MAX_STDIN = 10_000_000  # bytes read for ``-p -``
 
 
@@ -177,7 +180,10 @@ def _face(args: Namespace, asking: bool) -> Face:
 def _log(args: Namespace, model: equipment.Model, events: Events, say: Callable[[str], None], **about: str) -> TaskLog:
     """The task log and the memory behind it, reporting to both faces."""
 
-    def remembered(record: records.TaskRecord) -> None:
+    from nimllm.agent import records
+    from nimllm.agent.log import TaskLog
+
+    def remembered(record: TaskRecord) -> None:
         say(records.tell_memory(record.memory))
         kind = {"accepted": "committed"}.get(record.memory.state, record.memory.state)
         events.emit(f"memory.{kind}", task=record.name or "1", **record.memory.model_dump())
@@ -191,6 +197,7 @@ def _log(args: Namespace, model: equipment.Model, events: Events, say: Callable[
 def run_tasks(args: Namespace) -> int:
     """``--tasks``: every task in a workspace of its own. Exit 0 when all passed, 1 when not."""
     from nimllm.agent import tasks as scripted
+    from nimllm.agent.log import Verdict
     from nimllm.agent.progress import Progress
 
     if args.cd:
@@ -220,7 +227,7 @@ def run_tasks(args: Namespace) -> int:
                     tasks=len(todo))
         with Progress(len(todo), "tasks", plain=args.plain) as progress:
             log = _log(args, model, events, lambda text: progress.line(f"      {text}"), mode=mode)
-            made: dict[str, records.TaskRecord] = {}
+            made: dict[str, TaskRecord] = {}
             for task in todo:
                 progress.now(task.id)
                 events.emit("task.started", task=task.id, request=task.request)
