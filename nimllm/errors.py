@@ -35,7 +35,8 @@ class NimError(Exception):
         if self.why:
             text += f": {self.why}"
         if self.mend:
-            text += f". {self.mend[0].upper()}{self.mend[1:]}"
+            command = self.mend.startswith(("nimllm", "-"))  # a command stays as it is typed
+            text += ". " + (self.mend if command else self.mend[0].upper() + self.mend[1:])
         return text
 
 
