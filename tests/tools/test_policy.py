@@ -501,9 +501,9 @@ def test_it_is_quick() -> None:
     judge("ls", "ask")
     took = []
     for _ in range(20):
-        begun = time.perf_counter()
+        begun = time.process_time()
         judge("find . -name '*.py' | xargs grep -l foo | head -n 3 && git status", "ask")
-        took.append(time.perf_counter() - begun)
+        took.append(time.process_time() - begun)
     assert min(took) < 0.005  # 0.8 ms on a busy machine
     hostile = [
         "a=$(" * 300,
@@ -521,9 +521,9 @@ def test_it_is_quick() -> None:
         "((" * 900,
     ]
     for text in hostile:
-        begun = time.perf_counter()
+        begun = time.process_time()
         judge(text[:10_000], "auto")
-        assert time.perf_counter() - begun < 5
+        assert time.process_time() - begun < 2
 
 
 PIECES = st.sampled_from(
@@ -589,7 +589,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.one_of(
         st.text(max_size=200), st.lists(PIECES, max_size=25).map(" ".join), st.lists(PIECES, max_size=25).map("".join)
@@ -671,7 +671,7 @@ CORE = st.sampled_from(
 AFTER = st.sampled_from(["", "; ls", " && true", " || echo no", "\nls"])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(BEFORE, st.lists(WRAPS, max_size=3), CORE, AFTER)
 def test_a_catastrophe_is_found_wherever_it_hides(before: str, wraps: list[str], core: str, after: str) -> None:
     command = core
