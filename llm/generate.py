@@ -6,6 +6,7 @@ torch is imported only when its backend is asked for, or when the engine cannot 
 from __future__ import annotations
 
 import codecs
+import os
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from nimllm.errors import NimError
+from nimllm.kernels import ops
 from nimllm.llm.checkpoint import check_tensors, read_tensors
 from nimllm.llm.config import ModelConfig, read_config
 from nimllm.llm.tokenizer import Tokenizer
@@ -384,7 +386,8 @@ class Generator:
 
 def _pick(wanted: str) -> Literal["engine", "torch"]:
     """The backend to use; says once on stderr when the engine cannot be used though nobody chose torch."""
-    if wanted == "torch":
+    if wanted == "torch" or (wanted == "auto" and os.environ.get(ops.VARIABLE)
+                             and ops.choose("decode", "cpu").name == "torch"):
         return "torch"
     try:
         from nimllm.kernels.engine import available

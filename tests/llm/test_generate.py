@@ -441,3 +441,10 @@ def test_the_engine_needs_no_torch(run: Path) -> None:
             "assert generator.backend_name == 'engine' and 'torch' not in sys.modules, sorted(sys.modules)")
     done = subprocess.run([sys.executable, "-c", code, str(run)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_table_can_choose_the_backend(generator: Generator, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIMLLM_KERNELS", "decode=torch")
+    chosen = Generator.load(run, threads=1)
+    assert chosen.backend_name == "torch"
+    chosen.close()
