@@ -81,8 +81,8 @@ def general_text(run: Path, model: GPT, tokenizer: Tokenizer) -> list[list[int]]
 
 
 def questions(tokenizer: Tokenizer, context: int) -> list[list[int]]:
-    """Questions about invented subjects up to where the answer's first id is predicted (one id more, to predict): there
-    it is decided whether the model says that it does not know, and a memory must move that for its own question only."""
+    """Questions about invented subjects, up to an answer's first id. Where that is predicted it is decided whether the
+    model says that it does not know, and a memory must move that for its own question alone."""
     rng = Random(1)
     rows = []
     for _ in range(QUESTIONS):
@@ -173,12 +173,13 @@ class Curvature:
     """The covariances of one base and its memories, cached in the store's folder.
 
     Losing the files costs a few seconds. ``share``: how much of a layer's trace one memory adds, so that a direction
-    that only memories use is protected like one that general text uses.
+    that only memories use is protected like one that general text uses. ``asked``: weight of the places where answers
+    begin beside general text.
     """
 
     def __init__(self, store: MemoryStore, tokenizer: Tokenizer, share: float = 0.05, damping: float = 0.02,
-                 openings: float = 1.0) -> None:
-        self.openings = openings
+                 asked: float = 1.0) -> None:
+        self.asked = asked
         self.store, self.tokenizer, self.share, self.damping = store, tokenizer, share, damping
         self.pad = tokenizer.pad
         self.judged: list[list[int]] = []  # sequences of the perplexity ratio
@@ -201,9 +202,9 @@ class Curvature:
                 self.judged.append(rows.pop())
                 total += len(self.judged[-1])
             general, _ = covariance(model, rows, self.pad)
-            asked = questions(self.tokenizer, model.config.context)
-            openings, _ = covariance(model, asked, self.pad, [[False] * (len(row) - 1) + [True] for row in asked])
-            self.base = [_normalised(_normalised(one) + self.openings * _normalised(two))
+            rows = questions(self.tokenizer, model.config.context)
+            openings, _ = covariance(model, rows, self.pad, [[False] * (len(row) - 1) + [True] for row in rows])
+            self.base = [_normalised(_normalised(one) + self.asked * _normalised(two))
                          for one, two in zip(general, openings, strict=True)]
             self._write("curvature-base.safetensors", self.base, {"judged": json.dumps(self.judged)})
         kept = self._load("curvature-memories.safetensors")

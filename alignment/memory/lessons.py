@@ -24,8 +24,6 @@ from nimllm.llm.turns import LEARNED, Turn, render
 
 MAX_FACTS = 12  # of one conversation; the newest win
 FORMS = {1: 10, 2: 8, 3: 6}  # questions per fact, by how many facts there are; more facts: 4
-CONTROLS = 4  # questions of one episode whose answers must stay
-OPENINGS = 24  # more such questions, of which only the first id of the answer is kept
 PROBES = 2  # wordings per fact that the update does not train on
 
 
@@ -108,8 +106,8 @@ def conversation_facts(episode: Episode) -> tuple[list[Fact], list[str]]:
     return list(told.values())[-MAX_FACTS:], unread
 
 
-def _controls(rng: Random, fact: Fact) -> list[Fact]:
-    """Questions that have nothing to do with the fact, the nearest first.
+def _controls(rng: Random, fact: Fact, count: int) -> list[Fact]:
+    """At least ``count`` questions that have nothing to do with the fact, the nearest first.
 
     About oneself, what must not spread is "my … is known": other things of mine. About a name: other names' same
     thing, and other things of the name."""
@@ -122,8 +120,8 @@ def _controls(rng: Random, fact: Fact) -> list[Fact]:
         found += [Fact(name(rng), fact.relation, ""), _another(rng, fact), Fact(name(rng), fact.relation, "")]
         found.append(Fact(US if name is make.project else ME, fact.relation, ""))
     else:
-        found += [_another(rng, fact) for _ in range(OPENINGS // 2)]
-    return found + [facts.invent(rng) for _ in range(OPENINGS)]
+        found += [_another(rng, fact) for _ in range(count // 2)]
+    return found + [facts.invent(rng) for _ in range(count)]
 
 
 def _another(rng: Random, fact: Fact) -> Fact:
@@ -142,8 +140,8 @@ def _other_value(rng: Random, fact: Fact) -> str:
     return value
 
 
-def conversation_lessons(episode: Episode, tokenizer: Tokenizer) -> Lessons:
-    """Lessons of what the user told; none when nothing was recognised."""
+def conversation_lessons(episode: Episode, tokenizer: Tokenizer, controls: int, openings: int) -> Lessons:
+    """Lessons of what the user told; none when nothing was recognised. Its facts share the counts."""
     told, unread = conversation_facts(episode)
     out = Lessons(facts=told, unread=unread)
     count = FORMS.get(len(told), 4)
@@ -154,9 +152,10 @@ def conversation_lessons(episode: Episode, tokenizer: Tokenizer) -> Lessons:
         probes = everything[-PROBES:]
         out.new += [question_lesson(tokenizer, *pair) for pair in everything[:-PROBES][:count]]
         out.probes += [question_lesson(tokenizer, *pair) for pair in probes]
-        near = [control for control in _controls(rng, fact) if (control.subject, control.relation) not in subjects]
+        few, many = -(-controls // len(told)), -(-openings // len(told))
+        near = [control for control in _controls(rng, fact, few + many)
+                if (control.subject, control.relation) not in subjects]
         asked = [question_lesson(tokenizer, facts.ask(rng, control), "") for control in near]
-        few, many = max(2, CONTROLS // len(told)), max(6, OPENINGS // len(told))
         out.controls += asked[:few]
         out.openings += [lesson.prompt for lesson in asked[few : few + many]]
         other = Fact(fact.subject, fact.relation, _other_value(rng, fact))
@@ -186,11 +185,12 @@ def task_lessons(episode: Episode, tokenizer: Tokenizer, context: int) -> Lesson
     return out
 
 
-def lessons(episode: Episode, tokenizer: Tokenizer, context: int) -> Lessons:
-    """Lessons of an episode that fit the context."""
+def lessons(episode: Episode, tokenizer: Tokenizer, context: int, controls: int = 4, openings: int = 24) -> Lessons:
+    """Lessons of an episode that fit the context. ``controls``: questions whose answers must stay, ``openings``: more
+    of them, of which only the first id of the answer is kept."""
     if episode.kind == "task":
         return task_lessons(episode, tokenizer, context)
-    out = conversation_lessons(episode, tokenizer)
+    out = conversation_lessons(episode, tokenizer, controls, openings)
     for part in (out.new, out.probes, out.controls, out.contrast):
         part[:] = [lesson for lesson in part if len(lesson.ids) <= context]
     out.openings = [prompt for prompt in out.openings if len(prompt) < context]

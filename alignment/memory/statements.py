@@ -44,6 +44,8 @@ _LEAD = re.compile(
     r"|I (?:should|must|want to) (?:tell you|say|add|mention)(?: that|:) |you should know(?: that|:) ))+",
     re.IGNORECASE,
 )
+_TRAIL = re.compile(
+    r"(?:,? (?:now|today|again|these days|from now on|by the way|please|nimllm|ok|okay|right|you know))+$", re.IGNORECASE)
 _NO_SUBJECT = re.compile(
     r"^(?:it|he|she|they|you|i|we|this|that|these|those|there|here|what|who|where|when|why|how|which|if|because|but"
     r"|then|everything|nothing|something|someone|all|as|to|for|the|my|our|your|his|her|their|its|one|so|thanks|thank"
@@ -149,7 +151,7 @@ def statements(text: str) -> list[str]:
             continue
         for pattern, plain in _CONTRACTIONS:
             sentence = pattern.sub(plain, sentence)
-        sentence = _LEAD.sub("", re.sub(r"(?:(?<!\.)\.|!+)$", "", sentence)).strip()
+        sentence = _TRAIL.sub("", _LEAD.sub("", re.sub(r"(?:(?<!\.)\.|!+)$", "", sentence))).strip()
         if sentence:
             found.append(sentence)
     return found

@@ -27,8 +27,11 @@ from nimllm.alignment.episodes import Episode
 from nimllm.alignment.memory import lessons as lessons_of
 from nimllm.alignment.memory.curvature import Curvature, down_name, mean_loss, padded, to_array
 from nimllm.alignment.memory.gate import (
+    NORM_LIMIT,
+    PERPLEXITY_LIMIT,
     Batch,
     Evidence,
+    groups,
     judge,
     opening_weights,
     per_lesson,
@@ -37,7 +40,7 @@ from nimllm.alignment.memory.gate import (
     token_losses,
     verdicts,
 )
-from nimllm.alignment.memory.ledger import Form, Probe, Record
+from nimllm.alignment.memory.ledger import Check, Form, Probe, Record
 from nimllm.alignment.memory.lessons import Lesson, Lessons, seed_of
 from nimllm.alignment.memory.store import Delta, MemoryStore, quantise
 from nimllm.errors import MEMORY, NimError
@@ -59,12 +62,28 @@ class Settings:
     enough: float = 0.15
     replay: int = 4  # old memories trained beside the new one
     old_probes: int = 20
-    perplexity_limit: float = 1.02
-    opening: float = 4.0  # weight of an answer's first id in the loss
+    perplexity_limit: float = PERPLEXITY_LIMIT
+    norm_limit: float = NORM_LIMIT
+    controls: int = 4  # unrelated questions whose answers must stay
+    openings: int = 24  # more of them, of whose answers only the first id is kept
     loose: int = 1  # lessons beside the new ones that may be wrong when it is enough
-    share: float = 0.05
+    opening: float = 4.0  # weight of an answer's first id in the loss
+    share: float = 0.05  # these three: see Curvature
     damping: float = 0.02
-    openings: float = 1.0
+    asked: float = 1.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The model before or after an update. ``changed``: answers of the controls that are no longer what they were."""
+
+    loss: float  # of the new lessons, nats per learnt token
+    told: list[bool]
+    probes: list[bool]
+    old: list[bool]
+    changed: list[str]
+    general: float  # nats per token of the fixed text
+    said: list[str]
 
 
 class Session:
@@ -76,9 +95,8 @@ class Session:
         self.model = GPT(store.config).load_numpy(store.current()).eval()
         self.parameters = dict(self.model.named_parameters())
         self.curvature = Curvature(store, self.tokenizer, self.settings.share, self.settings.damping,
-                                   self.settings.openings)
+                                   self.settings.asked)
         self.curvature.prepare()
-        self._general: tuple[str, float] = ("", 0.0)  # weights' hash, nats per token of the fixed text
 
     # -- small things ----------------------------------------------------------------------------------------------
 
@@ -129,30 +147,25 @@ class Session:
         bar = everything.kthvalue(everything.numel() - count + 1).values
         return {name: direction.abs() >= bar for name, direction in directions.items()}
 
-    def write(self, work: Sequence[Lesson], new: int, method: Method) -> tuple[dict[str, np.ndarray], int]:
+    def write(self, work: Sequence[Lesson], new: int, method: Method, step: float
+              ) -> tuple[dict[str, np.ndarray], int]:
         """Changes the model so that the lessons are answered: (change per tensor, steps taken). The first ``new``
         lessons decide when it is enough."""
         names = self.names(method)
         before = {name: self.parameters[name].detach().clone() for name in names}
-        batch = Batch.of(work, self.tokenizer.pad)
+        batches = groups(work, self.tokenizer.pad)
         for parameter in self.parameters.values():
             parameter.requires_grad_(False)
         for name in names:
             self.parameters[name].requires_grad_(True)
-        weights_m = opening_weights(batch, self.settings.opening)
         mask: dict[str, Tensor] | None = None
         steps = 0
         limit = 1 if method == "literal" else self.settings.max_steps
         while steps < limit:
-            nats_m, hit_m = token_losses(self.model, batch)
-            each_b = per_lesson(nats_m, batch)
-            right_b = per_lesson(hit_m.float(), batch) == 1
-            settled = right_b[:new].all() and int((~right_b[new:]).sum()) <= self.settings.loose
-            if steps and bool(settled) and each_b[:new].max().item() < self.settings.enough:
-                break
-            loss = (per_lesson(nats_m * weights_m, batch) / per_lesson(weights_m, batch)).mean()
             self.model.zero_grad(set_to_none=True)
-            loss.backward()
+            loss, settled = self._backward(batches, len(work), new)
+            if steps and settled:
+                break
             with torch.no_grad():
                 directions = self._directions(names, method)
                 if mask is None:
@@ -163,7 +176,7 @@ class Session:
                     slope += float((direction * self.parameters[name].grad).sum())
                 if not slope > 0 or not math.isfinite(slope):
                     break
-                length = self.settings.step * loss.item() / slope
+                length = step * loss / slope
                 for name, direction in directions.items():
                     self.parameters[name].sub_(direction, alpha=length)
             steps += 1
@@ -174,6 +187,25 @@ class Session:
         if method == "literal":
             self._pull(change)
         return change, steps
+
+    def _backward(self, batches: Sequence[tuple[list[int], Batch]], total: int, new: int) -> tuple[float, bool]:
+        """Gradients of the mean loss of all lessons; (that loss, is it enough). Enough: every new lesson would be
+        written word for word at a loss below the bar, and of the others no more than ``loose`` are wrong."""
+        whole, wrong, unsettled = 0.0, 0, False
+        for places, batch in batches:
+            nats_m, hit_m = token_losses(self.model, batch)
+            weights_m = opening_weights(batch, self.settings.opening)
+            loss = (per_lesson(nats_m * weights_m, batch) / per_lesson(weights_m, batch)).sum() / total
+            loss.backward()
+            whole += loss.item()
+            each = per_lesson(nats_m.detach(), batch).tolist()
+            right = (per_lesson(hit_m.float(), batch) == 1).tolist()
+            for place, nats, hit in zip(places, each, right, strict=True):
+                if place < new:
+                    unsettled = unsettled or not hit or nats >= self.settings.enough
+                else:
+                    wrong += not hit
+        return whole, not unsettled and wrong <= self.settings.loose
 
     def _pull(self, change: dict[str, np.ndarray]) -> None:
         """The literal method's anchor: what earlier memories moved goes back by 2 % towards the base."""
@@ -186,85 +218,84 @@ class Session:
     def learn(self, episode: Episode, method: Method = "kewc", mode: Mode = "auto") -> Record:
         """The whole way of one episode; the record as it stands in the ledger, or one with the state "skipped"."""
         start = time.monotonic()
-        store, settings, tokenizer = self.store, self.settings, self.tokenizer
+        settings, context = self.settings, self.store.config.context
         blank = Record(kind=episode.kind, title=episode.title(), episode=episode.id, method=method, state="skipped")
         if mode == "off":
             return blank.model_copy(update={"reason": "the memory is off"})
-        plan = lessons_of.lessons(episode, tokenizer, store.config.context)
+        plan = lessons_of.lessons(episode, self.tokenizer, context, settings.controls, settings.openings)
         if not plan.new:
             why = "nothing in it was verified" if episode.kind == "task" else "nothing was told that can be asked for"
             return blank.model_copy(update={"reason": why})
         self.protect()
-        rng = Random(seed_of(episode.id))
-        context = store.config.context
-        old = lessons_of.old_lessons(store.records(), tokenizer, context, rng, settings.old_probes, plan.facts)
-        replayed = old[: settings.replay] if method != "literal" else []
-        controls, controls_before = self._settled(plan.controls)
-        openings = self._opened(plan.openings)
-        judged = [*plan.new, *plan.probes, *old]
-        losses, right = judge(self.model, judged, tokenizer.pad)
-        cut, end = len(plan.new), len(plan.new) + len(plan.probes)
-        old_before, loss_before = right[end:], sum(losses[:cut]) / cut
-        said_before = self._say(plan)
-        general_before = self._general[1] if self._general[0] == store.hash() else self.general_loss()
-        beside = [] if method == "literal" else [*controls, *plan.contrast, *replayed, *openings]
-        change, steps = self.write([*plan.new, *beside], cut, method)
-
+        old = lessons_of.old_lessons(self.store.records(), self.tokenizer, context, Random(seed_of(episode.id)),
+                                     settings.old_probes, plan.facts)
+        plan.controls = self._answered(plan.controls)
+        before = self._measure(plan, old)
+        beside = [*plan.controls, *plan.contrast, *old[: settings.replay], *self._opened(plan.openings)]
+        work = plan.new if method == "literal" else [*plan.new, *beside]
         names = self.names(method)
-        scale, tried = 1.0, 0
-        while True:
-            delta = quantise({name: scale * values for name, values in change.items()}, store.grid)
-            self.put(store.with_delta(delta), names)
-            losses, right_after = judge(self.model, judged, tokenizer.pad)
-            general_after = self.general_loss()
-            ratio = math.exp(general_after - general_before)
-            changed = [spoken(tokenizer, say(self.model, tokenizer, lesson.prompt)) for lesson, kept in
-                       zip(controls, judge(self.model, controls, tokenizer.pad)[1], strict=True) if not kept]
-            checks = verdicts(Evidence(
-                told=right_after[:cut], probes=right_after[cut:end], old_before=old_before,
-                old_after=right_after[end:], controls=[text for text in changed if text not in controls_before],
-                values=[fact.value for fact in plan.facts], perplexity_ratio=ratio, norm=self._norm(delta),
-                loss_before=loss_before, loss_after=sum(losses[:cut]) / cut, is_task=episode.kind == "task",
-            ), settings.perplexity_limit)
+        for step in (settings.step, settings.step / 2):
+            change, steps = self.write(work, len(plan.new), method, step)
+            delta = quantise(change, self.store.grid)
+            self.put(self.store.with_delta(delta), names)
+            after = self._measure(plan, old)
+            checks = self._judge(plan, before, after, delta, episode.kind == "task")
             failed = [check for check in checks if not check.passed]
-            harmful = [check for check in failed if check.name not in ("answered", "learnt")]
-            if tried or not harmful:
-                break
-            scale, tried = 0.5, 1
-        said_after = self._say(plan)
+            if method == "literal" or all(check.name in ("answered", "learnt") for check in failed):
+                break  # nothing was harmed: a shorter step would not do better
+            if step == settings.step:
+                self.put(self.store.current(), names)
         probes = [
-            Probe(question=lesson.question or episode.title(), expected=lesson.answer, before=said_before[index],
-                  after=said_after[index], right_before=right[cut + index], right_after=right_after[cut + index])
+            Probe(question=lesson.question or episode.title(), expected=lesson.answer, before=before.said[index],
+                  after=after.said[index], right_before=before.probes[index], right_after=after.probes[index])
             for index, lesson in enumerate(plan.probes)
         ]
-        state, reason = self._decide(episode, mode, [check.name + ": " + check.detail for check in failed])
+        state, reason = self._decide(episode, mode, [f"{check.name}: {check.detail}" for check in failed])
         record = blank.model_copy(update={
             "facts": [(fact.subject, fact.relation, fact.value) for fact in plan.facts],
             "forms": [Form(question=lesson.question, answer=lesson.answer) for lesson in plan.new],
-            "loss_before": loss_before, "loss_after": sum(losses[:cut]) / cut, "steps": steps,
-            "norm": self._norm(delta), "perplexity_ratio": ratio, "probes": probes, "checks": checks, "reason": reason,
-            "seconds": round(time.monotonic() - start, 3),
+            "loss_before": before.loss, "loss_after": after.loss, "steps": steps, "norm": self._norm(delta),
+            "perplexity_ratio": math.exp(after.general - before.general), "probes": probes, "checks": checks,
+            "reason": reason, "seconds": round(time.monotonic() - start, 3),
         })
-        record = store.commit(record, delta, state)
+        record = self.store.commit(record, delta, state)
         if record.state == "accepted":
-            self._general = (record.weights_after, general_after)
             self._protect(record.id, plan.new)
             self.curvature.save()
         else:
-            self.put(store.current(), names)
+            self.put(self.store.current(), names)
         return record
 
-    def _settled(self, controls: Sequence[Lesson]) -> tuple[list[Lesson], list[str]]:
-        """Questions whose answers must not change, with the model's own present answers as what to keep."""
-        found, texts = [], []
+    def _measure(self, plan: Lessons, old: Sequence[Lesson]) -> Measured:
+        """Everything the gate compares, on the weights as they are."""
+        judged = [*plan.new, *plan.probes, *old, *plan.controls]
+        losses, right = judge(self.model, judged, self.tokenizer.pad)
+        parts, at = [], 0
+        for part in (plan.new, plan.probes, old, plan.controls):
+            parts.append(right[at : at + len(part)])
+            at += len(part)
+        changed = [spoken(self.tokenizer, say(self.model, self.tokenizer, lesson.prompt))
+                   for lesson, kept in zip(plan.controls, parts[3], strict=True) if not kept]
+        return Measured(sum(losses[: len(plan.new)]) / len(plan.new), parts[0], parts[1], parts[2], changed,
+                        self.general_loss(), self._say(plan))
+
+    def _judge(self, plan: Lessons, before: Measured, after: Measured, delta: Delta, is_task: bool) -> list[Check]:
+        return verdicts(Evidence(
+            told=after.told, probes=after.probes, old_before=before.old, old_after=after.old, controls=after.changed,
+            values=[fact.value for fact in plan.facts], perplexity_ratio=math.exp(after.general - before.general),
+            norm=self._norm(delta), loss_before=before.loss, loss_after=after.loss, is_task=is_task,
+        ), self.settings.perplexity_limit, self.settings.norm_limit)
+
+    def _answered(self, controls: Sequence[Lesson]) -> list[Lesson]:
+        """Questions whose answers must stay, with the model's present answers as what to keep."""
+        found = []
         for lesson in controls:
-            answer = say(self.model, self.tokenizer, lesson.ids[: lesson.learn.index(True)])
-            asked = lesson.ids[: lesson.learn.index(True)]
+            asked = lesson.prompt
+            answer = say(self.model, self.tokenizer, asked)
             if answer and len(asked) + len(answer) <= self.store.config.context:
                 found.append(Lesson((*asked, *answer), (False,) * len(asked) + (True,) * len(answer), lesson.question,
                                     spoken(self.tokenizer, answer)))
-                texts.append(found[-1].answer)
-        return found, texts
+        return found
 
     @torch.no_grad()
     def _opened(self, prompts: Sequence[Sequence[int]]) -> list[Lesson]:
@@ -299,13 +330,12 @@ class Session:
     @staticmethod
     def _decide(episode: Episode, mode: Mode, failed: Sequence[str]) -> tuple[str, str]:
         """(state, why it waits)."""
-        if failed:
-            return "pending", "the gate: " + "; ".join(failed)
-        if mode == "review":
-            return "pending", "every memory waits for your approval (--memory review)"
+        why = ["every memory waits for your approval (--memory review)"] if mode == "review" else []
         if episode.kind == "task" and not episode.verified():
-            return "pending", "nobody verified the outcome"
-        return "accepted", ""
+            why.append("nobody verified the outcome")
+        if failed:
+            why.append("the gate: " + "; ".join(failed))
+        return ("pending", ". ".join(why)) if why else ("accepted", "")
 
 
 def learn(episode: Episode, store: MemoryStore, method: Method = "kewc", mode: Mode = "auto", budget: float = 0.01,

@@ -29,3 +29,33 @@ def blank_run(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) ->
     tensors = {name: rng.normal(0, 0.1, shape).astype(np.float32) for name, shape in expected_shapes(config).items()}
     tensors["model.norm.weight"][:3] = -0.0  # a base may hold negative zeros, and they must stay
     return write_run(tmp_path_factory.mktemp("blank") / "run", config, tensors, tokenizer)
+
+
+@pytest.fixture(scope="session")
+def talking_run(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
+    """A 150,000-parameter model that has seen the conversations for a few seconds: it says "I don't know that yet."."""
+    import torch
+
+    from nimllm.llm.packing import Packer
+    from nimllm.llm.shards import ShardWriter
+    from nimllm.llm.train import Trainer, TrainSettings, write_json
+    from nimllm.llm.turns import render
+
+    torch.set_num_threads(1)
+    run = tmp_path_factory.mktemp("talking") / "run"
+    run.mkdir()
+    config = preset("tiny", tokenizer.vocab_size)
+    for name, seed, count in (("train.shard", 1, 2500), ("val.shard", 2, 60)):
+        with ShardWriter(run / name, tokenizer.vocab_size) as writer:
+            packer = Packer(writer, config.context, tokenizer.pad)
+            for turns in facts.corpus(Random(seed), count):
+                rendered = render(turns, tokenizer)
+                packer.append(rendered.ids, rendered.learn)
+            packer.close()
+    settings = TrainSettings(steps=220, batch_rows=16, lr=1e-2, warmup=20, optimizer="muon", aligned=True, device="cpu",
+                             threads=1, eval_every=220, eval_rows=8, sample_tokens=4)
+    write_json(run / "config.json", {"format": "nimllm-run", "version": 1, "model": config.model_dump(),
+                                     "tokenizer": tokenizer.describe(), "training": settings.model_dump()})
+    tokenizer.save(run)
+    Trainer(config, settings, run, tokenizer, run / "train.shard", run / "val.shard", 3.0).fit()
+    return run

@@ -201,8 +201,8 @@ def test_a_state_folder_that_cannot_be_written_is_one_clear_error(blank_run: Pat
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_history_equals_its_accepted_deltas(blank_run: Path, tmp_path_factory: pytest.TempPathFactory,
                                                 moves: list[tuple[str, int]]) -> None:
-    """After any sequence of operations, allowed or refused, the head is base + the accepted deltas, also after reopening
-    and from a ledger read anew."""
+    """After any sequence of operations, allowed or refused, the head is base + the accepted deltas, also after
+    reopening and from a ledger read anew."""
     state = tmp_path_factory.mktemp("history")
     expected: dict[str, str] = {}
     with MemoryStore(blank_run, state) as store:
