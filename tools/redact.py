@@ -53,24 +53,25 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"(?i)\b(?:bearer|basic|token|apikey|digest)[ \t]+(?P<secret>(?=[A-Za-z0-9._~+/=-]*[0-9=._~+/-])[A-Za-z0-9._~+/-]{12,}=*)"
             r"|\b(?:proxy-)?authorization['\"]?[ \t]*[:=][ \t]*['\"]?(?:\w+[ \t]+)?(?P<secret2>[^\s'\",;]{8,})"
-            r"|\b(?:x-api-key|x-auth-token|cookie|set-cookie|x-amz-security-token)['\"]?[ \t]*:[ \t]*['\"]?(?P<secret3>[^\s'\"]{8,})"
+            r"|\b(?:x-api-key|x-auth-token|cookie|set-cookie|x-amz-security-token)['\"]?[ \t]*:[ \t]*['\"]?(?P<secret3>[^\s'\";]{8,})"
         ),
     ),
-    ("password in a URL", re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@'\"]{0,200}:(?P<secret>[^\s/@'\"]{1,300})@")),
+    ("password in a URL", re.compile(r"(?<=[A-Za-z0-9])://[^\s/:@'\"]{0,200}:(?P<secret>[^\s/@'\"]{1,300})@")),
     (
         "password of curl",
-        re.compile(r"(?:^|\s)curl\b[^\n|;]*?\s(?:-u|--user)[ =]?['\"]?[^\s:'\"]+:(?P<secret>[^\s'\"]+)"),
+        re.compile(r"(?:^|\s)curl\b[^\n|;]{0,500}?\s(?:-u|--user)[ =]?['\"]?[^\s:'\"]+:(?P<secret>[^\s'\"]+)"),
     ),
-    ("password", re.compile(r"(?:^|\s)(?:sshpass\s+-p\s*|mysql\b[^\n|;]*?\s-p)(?P<secret>[^\s'\"-][^\s]*)")),
+    ("password", re.compile(r"(?:^|\s)(?:sshpass\s+-p\s*|mysql\b[^\n|;]{0,300}?\s-p)(?P<secret>[^\s'\"-][^\s]*)")),
 )
 
+# They begin at the telling word, not at the name around it: a leading [\w.-]* would be quadratic in a long word.
 _PASSWORD = re.compile(
-    r"(?i)(?P<name>[\w.-]*(?:passw(?:or)?d|passphrase|passwd|(?<![a-z])pwd|(?<![a-z])pass|secret|credentials?)[\w.-]*)"
+    r"(?i)(?:passw(?:or)?d|passphrase|passwd|(?<![a-z])pwd|(?<![a-z])pass|secret|credentials?)[\w.-]{0,60}"
     r"(?P<gap>['\"]?\]?[ \t]*(?::=|=>|==|[:=])[ \t]*|[ \t]+is[ \t]+)"
     r"(?:(?P<quote>['\"])(?P<quoted>(?:\\.|(?!(?P=quote))[^\\\n]){1,500})(?P=quote)?|(?P<bare>[^\s'\"`,;)}\]&|<>]{3,500}))"
 )
 _NAMED = re.compile(
-    r"(?i)(?P<name>[\w.-]*(?:key|token|secret|credentials?|auth|cookie|session_?id|signature|webhook|dsn|salt)[\w.-]*)"
+    r"(?i)(?:key|token|secret|credentials?|auth|cookie|session_?id|signature|webhook|dsn|salt)[\w.-]{0,60}"
     r"(?P<gap>['\"]?\]?[ \t]*(?::=|=>|[:=])[ \t]*|[ \t]+)"
     r"(?:(?P<quote>['\"])(?P<quoted>[^'\"\n]{8,500})(?P=quote)?|(?P<bare>[A-Za-z0-9+/=_.~-]{12,500}))"
 )
@@ -144,4 +145,8 @@ def random_looking(value: str) -> bool:
     if re.fullmatch(r"[\w./~-]*/[\w./~-]*", value) and value.count("/") >= 2 and not re.search(r"[0-9]{2}", value):
         return False  # a path
     mixed = sum(bool(re.search(shape, value)) for shape in ("[a-z]", "[A-Z]", "[0-9]"))
-    return entropy > min(3.3, 0.85 * math.log2(len(value))) and (mixed == 3 or (mixed == 2 and digits >= 4))
+    # Letters alone: names change case at the beginnings of words, random ones at every second letter.
+    switches = sum(one.isupper() != two.isupper() for one, two in zip(value, value[1:], strict=False)) / len(value)
+    return entropy > min(3.3, 0.85 * math.log2(len(value))) and (
+        mixed == 3 or (mixed == 2 and (digits >= 4 or switches > 0.35))
+    )

@@ -149,7 +149,7 @@ def test_any_text_is_redacted_once_and_for_all(text: str) -> None:
     st.sampled_from([" ", "\n", "\t", '"', ""]),
 )
 def test_a_canary_never_survives(around: str, shape: str, canary: str, edge: str) -> None:
-    if not random_looking(canary):
+    if not random_looking(canary) or canary in around:
         return  # a drawn string may be as plain as "aaaa…", which no redactor can know
     text = f"{around}\n{edge}{shape.format(canary)}{edge}\n{around}"
     assert canary not in redact(text)

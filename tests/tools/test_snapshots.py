@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
 import stat
+import tempfile
 import time
 from pathlib import Path
 
@@ -400,7 +400,7 @@ def play(work: Path, steps: list[tuple[str, str, int]]) -> None:
 def test_undo_is_exact_whatever_was_done(
     tmp_path: Path, first: list[tuple[str, str, int]], second: list[tuple[str, str, int]]
 ) -> None:
-    base = tmp_path / f"{random.getrandbits(64):x}"
+    base = Path(tempfile.mkdtemp(dir=tmp_path))
     work = base / "work"
     work.mkdir(parents=True)
     shots = Snapshots(base / "state", work)
