@@ -126,6 +126,17 @@ def write_json(path: Path, data: Any) -> None:
     temporary.replace(path)
 
 
+def _trim_heap() -> None:
+    """Give freed memory back to the system. Tensors of ever-changing sizes (the learnt rows of a batch) fragment glibc's
+    heap: without this a run of nimllm-10m grew by 10 MB a step."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        pass  # another C library
+
+
 class Trainer:
     """One run: model, optimizers, data and the folder they are saved in."""
 
@@ -382,6 +393,7 @@ class Trainer:
                     enough = s.stop_after and self.step - first >= s.stop_after
                     if stop or enough or self.step == s.steps or time.monotonic() - saved > s.save_seconds:
                         self.save()
+                        _trim_heap()
                         saved = time.monotonic()
                     if (stop or enough) and self.step < s.steps:
                         raise Interrupted(
