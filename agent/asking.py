@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from nimllm.agent.console import Console
 from nimllm.agent.display import visible
-from nimllm.agent.face import SHOWN, Face
+from nimllm.agent.face import SHOWN, Face, Stdio
 from nimllm.agent.results import Decision
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ ASK = "  [y]es{always}  [e]dit  [n]o  [q]uit the task"
 class AskingFace(Face):
     """The terminal's face: also asks for approval. ``out`` and ``err`` as :class:`Face` has them."""
 
-    def __init__(self, console: Console, out: IO[str], err: IO[str], plain: bool, shown: int = SHOWN) -> None:
+    def __init__(self, console: Console, out: Stdio, err: Stdio, plain: bool, shown: int = SHOWN) -> None:
         super().__init__(out, err, live=console.rich, plain=plain, shown=shown)
         self.console = console
 

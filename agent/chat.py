@@ -53,7 +53,7 @@ class Chat:
         state = places.state_folder()
         self.model = equipment.load_model(args, args.memory != "off")
         self.console = Console(state / "chat_history", WORDS, self.status, Path.cwd, args.plain)
-        self.face = Face(sys.stdout, sys.stderr, live=True, plain=args.plain)
+        self.face = Face("stdout", "stderr", live=True, plain=args.plain)
         self.memories = Memories(self.model.run, args.memory, args.memory_method, self._remembered)
         self.turns: list[Turn] = []
         self.temperature: float = args.temperature
@@ -182,10 +182,7 @@ class Chat:
             else:
                 from nimllm.agent import slash
 
-                found = equipment.open_store(self.model.run).records()
-                for record in found[-20:]:
-                    self.face.say(visible(slash.told(record)))
-                self.face.say(f"{len(found)} in all" if found else "nothing has been remembered yet", "dim")
+                self.face.say(slash.memory_list(equipment.open_store(self.model.run)))
         else:
             self.face.say(f"no command {visible(name)}; /help lists the commands", "warn")
         return ""

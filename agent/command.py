@@ -169,12 +169,12 @@ def run_one(args: Namespace) -> int:
 def _face(args: Namespace, asking: bool) -> Face:
     """Who shows the one task: outputs and answer on standard output (with --json: on standard error, like the rest)."""
     if not asking:
-        return Face(sys.stderr if args.json else sys.stdout, plain=args.plain, shown=SHOWN_ALONE)
+        return Face("stderr" if args.json else "stdout", plain=args.plain, shown=SHOWN_ALONE)
     from nimllm.agent.asking import AskingFace
     from nimllm.agent.console import Console
 
     console = Console(places.state_folder() / "history", {}, str, Path.cwd, args.plain)
-    return AskingFace(console, sys.stdout, sys.stderr, args.plain, SHOWN_ALONE)
+    return AskingFace(console, "stdout", "stderr", args.plain, SHOWN_ALONE)
 
 
 def _log(args: Namespace, model: equipment.Model, events: Events, say: Callable[[str], None], **about: str) -> TaskLog:

@@ -12,6 +12,7 @@ from nimllm import places
 from nimllm.errors import SANDBOX, NimError, UsageError
 
 if TYPE_CHECKING:
+    from nimllm.alignment.memory.store import MemoryStore
     from nimllm.llm.generate import Generator
     from nimllm.tools.sandbox import Sandbox
 
@@ -56,7 +57,7 @@ def load_model(args: Namespace, memory: bool) -> Model:
     return Model(run, name, generator, base, memories)
 
 
-def open_store(run: Path):  # type: ignore[no-untyped-def]
+def open_store(run: Path) -> MemoryStore:
     """The model's memory, for reading: whoever writes is the worker."""
     from nimllm.alignment.memory.store import MemoryStore
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
 from nimllm.agent.display import Stream, one_line, visible
 from nimllm.agent.loop import Hooks
@@ -14,6 +14,7 @@ from nimllm.agent.results import Step
 if TYPE_CHECKING:
     from nimllm.tools.policy import Verdict
 
+Stdio = Literal["stdout", "stderr"]
 SHOWN = 20_000  # characters of one command's output on the screen
 STYLES = {"dim": "2", "bold": "1", "command": "1;36", "good": "32", "warn": "33", "bad": "31"}
 SLOW = 2.0  # seconds after which a command's time is worth a word
@@ -28,15 +29,17 @@ def coloured(stream: IO[str], plain: bool = False) -> bool:
 class Face(Hooks):
     """Prints a task: ``out`` gets what the user asked for (outputs, the answer), ``err`` the rest of the story.
 
-    ``live``: text appears as it is written; otherwise whole lines at a time, for files and screen readers.
+    Streams go by their names in ``sys``, looked up at each write: while a prompt is open, prompt-toolkit puts others in
+    their place. ``live``: text appears as it is written; otherwise whole lines at a time, for files and screen readers.
     """
 
-    def __init__(self, out: IO[str] | None = None, err: IO[str] | None = None, *, live: bool | None = None,
-                 plain: bool = False, shown: int = SHOWN) -> None:
-        self.out, self.err = out or sys.stdout, err or sys.stderr
-        self.live = (not plain and self.err.isatty()) if live is None else live
+    def __init__(self, out: Stdio = "stdout", err: Stdio = "stderr", *, live: bool | None = None, plain: bool = False,
+                 shown: int = SHOWN) -> None:
+        self.out: Stdio = out
+        self.err: Stdio = err
+        self.live = (not plain and getattr(sys, err).isatty()) if live is None else live
         self._shown = shown
-        self._colour = {id(stream): coloured(stream, plain) for stream in (self.out, self.err)}
+        self._colour = {name: coloured(getattr(sys, name), plain) for name in (out, err)}
         self._column = 0  # characters since the last newline, on either stream (they share a terminal)
         self._stream = Stream()
         self._room = shown
@@ -44,26 +47,27 @@ class Face(Hooks):
 
     # ---- writing --------------------------------------------------------------------------------------------------
 
-    def write(self, stream: IO[str], text: str, style: str = "") -> None:
+    def write(self, name: Stdio, text: str, style: str = "") -> None:
         """Visible text; never raises for a reader that left."""
         if not text:
             return
         self._column = len(text) - text.rfind("\n") - 1 if "\n" in text else self._column + len(text)
-        if style and self._colour[id(stream)]:
+        if style and self._colour[name]:
             text = f"\x1b[{STYLES[style]}m{text}\x1b[0m"
+        stream = getattr(sys, name)
         try:
             stream.write(text)
             stream.flush()
-        except (BrokenPipeError, ValueError):
-            pass
-        except UnicodeEncodeError:
+        except UnicodeEncodeError:  # an ASCII terminal
             stream.write(text.encode("ascii", "backslashreplace").decode("ascii"))
             stream.flush()
+        except (BrokenPipeError, ValueError):
+            pass
 
-    def fresh(self, stream: IO[str]) -> None:
+    def fresh(self, name: Stdio) -> None:
         """A new line unless at the start of one."""
         if self._column:
-            self.write(stream, "\n")
+            self.write(name, "\n")
 
     def say(self, text: str, style: str = "") -> None:
         """A line of the harness's own."""

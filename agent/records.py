@@ -261,6 +261,13 @@ def tell_memory(memory: MemoryRecord) -> str:
         parts.append(f"ppl ×{memory.perplexity_ratio:.3f}")
     if memory.probes_after is not None:
         parts.append(f"probes {memory.probes_before} → {memory.probes_after}")
-    words = {"accepted": "remembered", "pending": "waits for approval", "rejected": "not remembered"}
-    tail = memory.state + (f" ({memory.detail})" if memory.detail and memory.state != "accepted" else "")
-    return f"{words.get(memory.state, memory.state)} {memory.id}: " + ", ".join([*parts, tail])
+    if memory.state == "pending":
+        said = f"waits for approval as {memory.id}"
+        parts.append((memory.detail + "; " if memory.detail else "") + f"nimllm memory approve {memory.id}")
+    elif memory.state == "accepted":
+        said = f"remembered {memory.id}"
+        parts.append("accepted")
+    else:
+        said = f"not remembered ({memory.id})"
+        parts.append(memory.state + (f": {memory.detail}" if memory.detail else ""))
+    return f"{said}: " + ", ".join(parts)

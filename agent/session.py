@@ -56,7 +56,7 @@ class Session:
         self.model = equipment.load_model(args, args.memory != "off")
         self.console = Console(state / "history", slash.WORDS, self.status, lambda: Path(self.agent.shell.cwd),
                                args.plain)
-        self.face = AskingFace(self.console, sys.stdout, sys.stdout, args.plain)
+        self.face = AskingFace(self.console, "stdout", "stdout", args.plain)
         self.log = self._make_log()
         self.agent = self._make_agent()
         self.last: tuple[TaskResult, records.TaskRecord] | None = None

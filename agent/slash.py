@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shlex
 from collections.abc import Callable
 from copy import copy
@@ -13,8 +15,10 @@ from nimllm.agent.equipment import MODES
 
 if TYPE_CHECKING:
     from nimllm.agent.session import Session
+    from nimllm.alignment.memory.store import MemoryStore
 
 UNDO_LINES = 20
+MEMORY_LINES = 20  # of the newest records that /memory lists
 _UNDONE = {"removed": "would remove", "restored": "would put back", "mode": "would chmod", "left": "leaves alone"}
 Said = Literal["quit"] | None
 WORDS: dict[str, tuple[str, ...]] = {
@@ -145,26 +149,26 @@ def _memory(session: Session, words: list[str]) -> Said:
         return None
     store = equipment.open_store(session.model.run)
     if not words:
-        found = store.records()
-        for record in found[-20:]:
-            session.face.say(visible(told(record)))
-        session.face.say(f"{len(found)} in all" if found else "nothing has been remembered yet", "dim")
+        session.face.say(memory_list(store))
         return None
     action, id = words[0], words[1] if len(words) > 1 else ""
     if action not in ("show", "revert", "approve", "reject") or not id:
         session.face.say("/memory, or /memory show|revert|approve|reject ID", "warn")
         return None
     if action == "show":
-        session.face.say(visible(_shown(store.get(id))))
+        from nimllm.alignment.memory.command import show_record
+
+        record = store.get(id)
+        session.face.say(_captured(lambda: show_record(store, record)))
         return None
     if session.log.pending:
         session.face.say("an update is running; try again when it is done", "warn")
         return None
     from nimllm.alignment.memory.store import MemoryStore
 
-    writer = MemoryStore(session.model.run)
-    getattr(writer, action)(id)
-    session.model.memories = sum(record.state == "accepted" for record in writer.records())
+    with MemoryStore(session.model.run) as writer:
+        getattr(writer, action)(id)
+        session.model.memories = sum(record.state == "accepted" for record in writer.records())
     session.stale()
     words_for = {"revert": "reverted; the weights are as if it had never been", "approve": "accepted",
                  "reject": "rejected"}
@@ -205,12 +209,21 @@ def _bad(session: Session, words: list[str]) -> Said:
     return None
 
 
-def told(record: object) -> str:
-    return str(record)
+def memory_list(store: MemoryStore) -> str:
+    """The newest records as ``nimllm memory list`` shows them, without colours."""
+    from nimllm.alignment.memory.command import show_list
+
+    found = store.records()
+    more = f"\n{len(found)} in all" if found else ""
+    return _captured(lambda: show_list(store, found[-MEMORY_LINES:], "list")) + more
 
 
-def _shown(record: object) -> str:
-    return str(record)
+def _captured(show: Callable[[], None]) -> str:
+    """What ``show`` prints; it may be under a prompt, where only the face writes."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        show()
+    return visible(text.getvalue().rstrip())
 
 
 _COMMANDS: dict[str, Callable[[Session, list[str]], Said]] = {

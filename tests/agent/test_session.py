@@ -272,7 +272,7 @@ def test_a_verified_task_is_remembered_in_the_background(run_folder: Path, works
     opened.expect("remembering in the background")
     opened.ready()  # at once
     opened.child.timeout = 180
-    opened.expect("(remembered|waits for approval|not remembered) m0001|failed")
+    opened.expect("(remembered m|approval as m|not remembered \\(m)0001")
     opened.say("/memory")
     opened.expect("1 in all")
     opened.say("/quit")
