@@ -46,19 +46,21 @@ def write_samples(model: GPT, tokenizer: Tokenizer, count: int = SAMPLES, length
                   ) -> list[list[int]]:
     """What the model writes by itself, in its own formats: sequences that start with nothing, a note, a user's turn."""
     rng = torch.Generator().manual_seed(0)
-    starts = [[tokenizer.bos], [tokenizer.bos, tokenizer.marker("system")], [tokenizer.bos, tokenizer.marker("user")]]
-    out: list[list[int]] = []
-    for index, start in enumerate(starts):
-        rows = count // 3 + (index < count % 3)
-        ids = torch.tensor([start] * rows)
-        cache, new = KeyValues(), ids
-        for _ in range(min(length, model.config.context - len(start))):
-            logits = model(new, cache=cache)[:, -1]
-            logits[:, [tokenizer.unk, tokenizer.pad]] = -math.inf
-            new = torch.multinomial(torch.softmax(logits, 1), 1, generator=rng)
-            ids = torch.cat((ids, new), 1)
-        out += ids.tolist()
-    return out
+
+    def next_ids(ids: Tensor, cache: KeyValues | None) -> Tensor:
+        logits_bv = model(ids, cache=cache)[:, -1]
+        logits_bv[:, [tokenizer.unk, tokenizer.pad]] = -math.inf
+        return torch.multinomial(torch.softmax(logits_bv, 1), 1, generator=rng)
+
+    ids = torch.full((count, 2), tokenizer.bos)
+    ids[:, 1:] = next_ids(ids[:, :1], None)
+    ids[: count // 3, 1] = tokenizer.marker("system")
+    ids[count // 3 : 2 * count // 3, 1] = tokenizer.marker("user")
+    cache, new = KeyValues(), ids
+    while ids.shape[1] < min(length, model.config.context):
+        new = next_ids(new, cache)
+        ids = torch.cat((ids, new), 1)
+    return ids.tolist()
 
 
 def general_text(run: Path, model: GPT, tokenizer: Tokenizer) -> list[list[int]]:
@@ -186,6 +188,7 @@ class Curvature:
         self.base: list[Tensor] = []  # per layer [n, n], trace n
         self.memories: list[Tensor] = []  # sum over memories of k k^T, each of trace n
         self.ids: list[str] = []  # the memories in it
+        self.general: tuple[str, float] = ("", 0.0)  # weights (fingerprint), their loss on the judged sequences
         self._inverse: list[Tensor] | None = None
 
     def _file(self, name: str) -> Path:
@@ -211,6 +214,7 @@ class Curvature:
         if kept is not None:
             self.memories, about = kept
             self.ids = json.loads(about["ids"])
+            self.general = (about["weights"], float(about["general"]))
         else:
             self.memories, self.ids = [torch.zeros_like(matrix) for matrix in self.base], []
 
@@ -252,7 +256,8 @@ class Curvature:
         self._inverse = None
 
     def save(self) -> None:
-        self._write("curvature-memories.safetensors", self.memories, {"ids": json.dumps(self.ids)})
+        self._write("curvature-memories.safetensors", self.memories,
+                    {"ids": json.dumps(self.ids), "weights": self.general[0], "general": repr(self.general[1])})
 
     def inverse(self) -> list[Tensor]:
         """(C + damping)^-1 per layer [n, n], C of trace n before the memories are added."""

@@ -45,7 +45,9 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _TRAIL = re.compile(
-    r"(?:,? (?:now|today|again|these days|from now on|by the way|please|nimllm|ok|okay|right|you know))+$", re.IGNORECASE)
+    r"(?:,? (?:now|today|again|these days|from now on|by the way|please|nimllm|ok|okay|right|you know))+$",
+    re.IGNORECASE,
+)
 _NO_SUBJECT = re.compile(
     r"^(?:it|he|she|they|you|i|we|this|that|these|those|there|here|what|who|where|when|why|how|which|if|because|but"
     r"|then|everything|nothing|something|someone|all|as|to|for|the|my|our|your|his|her|their|its|one|so|thanks|thank"

@@ -50,6 +50,7 @@ from nimllm.llm.tokenizer import Tokenizer
 Method = Literal["kewc", "topk", "literal"]
 Mode = Literal["auto", "review", "off"]
 PULL = 0.02  # of the literal method
+CONTROL_TOKENS = 24  # of an unrelated answer that are kept
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ class Session:
         old = lessons_of.old_lessons(self.store.records(), self.tokenizer, context, Random(seed_of(episode.id)),
                                      settings.old_probes, plan.facts)
         plan.controls = self._answered(plan.controls)
-        before = self._measure(plan, old)
+        before = self._measure(plan, old, self.store.hash())
         beside = [*plan.controls, *plan.contrast, *old[: settings.replay], *self._opened(plan.openings)]
         work = plan.new if method == "literal" else [*plan.new, *beside]
         names = self.names(method)
@@ -261,23 +262,27 @@ class Session:
         record = self.store.commit(record, delta, state)
         if record.state == "accepted":
             self._protect(record.id, plan.new)
+            self.curvature.general = (record.weights_after, after.general)
             self.curvature.save()
         else:
             self.put(self.store.current(), names)
         return record
 
-    def _measure(self, plan: Lessons, old: Sequence[Lesson]) -> Measured:
-        """Everything the gate compares, on the weights as they are."""
+    def _measure(self, plan: Lessons, old: Sequence[Lesson], weights: str = "") -> Measured:
+        """Everything the gate compares, on the weights as they are (``weights``: their fingerprint, if known)."""
         judged = [*plan.new, *plan.probes, *old, *plan.controls]
         losses, right = judge(self.model, judged, self.tokenizer.pad)
         parts, at = [], 0
         for part in (plan.new, plan.probes, old, plan.controls):
             parts.append(right[at : at + len(part)])
             at += len(part)
-        changed = [spoken(self.tokenizer, say(self.model, self.tokenizer, lesson.prompt))
+        changed = [spoken(self.tokenizer, say(self.model, self.tokenizer, lesson.prompt, CONTROL_TOKENS))
                    for lesson, kept in zip(plan.controls, parts[3], strict=True) if not kept]
-        return Measured(sum(losses[: len(plan.new)]) / len(plan.new), parts[0], parts[1], parts[2], changed,
-                        self.general_loss(), self._say(plan))
+        known, general = self.curvature.general
+        if not weights or weights != known:
+            general = self.general_loss()
+        return Measured(sum(losses[: len(plan.new)]) / len(plan.new), parts[0], parts[1], parts[2], changed, general,
+                        self._say(plan))
 
     def _judge(self, plan: Lessons, before: Measured, after: Measured, delta: Delta, is_task: bool) -> list[Check]:
         return verdicts(Evidence(
@@ -291,7 +296,7 @@ class Session:
         found = []
         for lesson in controls:
             asked = lesson.prompt
-            answer = say(self.model, self.tokenizer, asked)
+            answer = say(self.model, self.tokenizer, asked, CONTROL_TOKENS)
             if answer and len(asked) + len(answer) <= self.store.config.context:
                 found.append(Lesson((*asked, *answer), (False,) * len(asked) + (True,) * len(answer), lesson.question,
                                     spoken(self.tokenizer, answer)))
