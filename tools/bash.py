@@ -209,6 +209,10 @@ class Bash:
         reads = processes.reads(self.group, 0)
         return reads and (not self._stdin or processes.target(self.group, 0) == self._stdin)
 
+    def reads_terminal(self) -> bool:
+        """Whether the command reads the terminal. bash at its prompt does not count: end-of-file would end it."""
+        return processes.reads_terminal(self.foreground(), (self.group, 0, self._stdin))
+
     # ---- ending -------------------------------------------------------------------------------------------------
 
     def kill(self) -> None:

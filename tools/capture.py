@@ -57,7 +57,7 @@ def decode(data: bytes) -> str:
 
 
 class Capture:
-    """The bytes of one command: at most ``limit`` in memory, all of them (up to LOG_LIMIT) in ``log`` when they exceed it."""
+    """The bytes of one command: at most ``limit`` in memory; if there are more, all of them in ``log``."""
 
     def __init__(self, log: Path | None = None, limit: int = LIMIT) -> None:
         self.total = 0
@@ -147,7 +147,7 @@ class Stream:
             self._show(clean(text[:cut]))
 
     def flush(self, final: bool = False) -> None:
-        """Show an unfinished line (a prompt, say); one that a carriage return or an escape may still change only at the end."""
+        """Show an unfinished line (a prompt, say), unless a carriage return or an escape may still change it."""
         if final:
             self._held += self._decoder.decode(b"", True)
         elif _SPECIAL.search(self._held):

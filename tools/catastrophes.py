@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905 (word lists read better as words)
 """Commands that no mode but ``full`` runs unasked: what cannot be undone, or leaves this machine.
 
 Written to be too careful rather than too clever. It is a convenience over the sandbox, never the boundary: a program
@@ -106,12 +107,12 @@ def _command(words: Sequence[str], simple: Simple, workspace: Path | None) -> st
         and _has(args, "delete", "rm", "rb", "destroy", "terminate-instances")
     ):
         return f"{name} deletes something that is not on this machine"
-    elif name in ("dropdb", "redis-cli") and (
-        name == "dropdb" or _has([word.lower() for word in args], "flushall", "flushdb")
-    ):
-        return "it deletes a database"
-    elif name in ("psql", "mysql", "mariadb", "sqlite3") and re.search(
-        r"\bdrop\s+(database|schema)\b", " ".join(args), re.IGNORECASE
+    elif (
+        name in ("dropdb", "redis-cli")
+        and (name == "dropdb" or _has([word.lower() for word in args], "flushall", "flushdb"))
+    ) or (
+        name in ("psql", "mysql", "mariadb", "sqlite3")
+        and re.search(r"\bdrop\s+(database|schema)\b", " ".join(args), re.IGNORECASE)
     ):
         return "it deletes a database"
     if name in _INTERPRETERS:

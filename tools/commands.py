@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905, E501 (word lists read better as words)
 """Bash text taken apart into the simple commands it may run, by a real parser (tree-sitter-bash).
 
 What is only known when the command runs is written :data:`UNKNOWN` inside a word. A variable that the text itself
@@ -214,9 +215,8 @@ class _Reader:
         """The words one argument becomes (brace expansion, splitting of an unquoted variable), each of its values."""
         found: list[list[str]] = []
         for value in self.word(node, 0):
-            if node.type == "concatenation" and "{" in value and ("," in value or ".." in value) and _bare_brace(node):
-                found.append(braces(value))
-            elif node.type == "command_name" and node.named_child_count and _bare_brace(node.named_children[0]):
+            word = node.named_children[0] if node.type == "command_name" and node.named_child_count else node
+            if "{" in value and ("," in value or ".." in value) and _bare_brace(word):
                 found.append(braces(value))
             elif _splits(node):
                 found.append(value.split())

@@ -1,10 +1,13 @@
+# ruff: noqa: SIM905, E501 (word lists read better as words)
 """What a proposed command gets: run, ask or refuse.
 
-| mode      | known to only read | everything else | catastrophic | unreadable (unparsable, over-long, hidden characters) |
-| read-only | run                | refuse          | refuse       | refuse                                                |
-| ask       | run                | ask             | ask          | ask                                                   |
-| auto      | run                | run             | ask          | ask                                                   |
-| full      | run                | run             | run          | ask                                                   |
+| mode      | known to only read | everything else | catastrophic | unreadable |
+| read-only | run                | refuse          | refuse       | refuse     |
+| ask       | run                | ask             | ask          | ask        |
+| auto      | run                | run             | ask          | ask        |
+| full      | run                | run             | run          | ask        |
+
+Unreadable: it does not parse, is too long for a person to read, or holds invisible characters.
 
 The policy spares the user questions; it protects nobody. That is the sandbox's work.
 """
@@ -68,8 +71,8 @@ _NOUNS = frozenset(
 
 @dataclass(frozen=True)
 class Verdict:
-    """``reason``: a clause for the user. ``rule``: which rule spoke: ``reader``, ``always:…``, ``mode``, ``catastrophe``,
-    ``unreadable``."""
+    """``reason``: a clause for the user. ``rule`` names the rule that spoke: ``reader``, ``always:…``, ``mode:…``,
+    ``catastrophe``, ``unreadable``."""
 
     action: Action
     reason: str
@@ -192,7 +195,7 @@ def _follow(simple: Simple, script: Script, view: View, workspace: Path | None, 
                 view.catastrophe = view.catastrophe or catastrophes.why(inner, workspace)
     for text in _scripts(simple):
         if UNKNOWN in text:
-            if not (simple.name == "alias" or text == UNKNOWN and simple.name == "trap"):
+            if not (simple.name == "alias" or (text == UNKNOWN and simple.name == "trap")):
                 view.catastrophe = view.catastrophe or _blind(text)
             continue
         inside = look(text, workspace, depth + 1)

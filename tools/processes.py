@@ -29,7 +29,16 @@ def alive(pid: int) -> bool:
 
 def children(pid: int) -> list[int]:
     """Direct children, in order of their ids."""
-    return sorted(other for other in _all() if (stat := _stat(other)) and int(stat[1]) == pid)
+    try:
+        found: list[int] = []
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children") as file:
+                found += map(int, file.read().split())
+        return sorted(found)
+    except FileNotFoundError:  # gone; or a kernel without CONFIG_PROC_CHILDREN
+        return sorted(other for other in _all() if (stat := _stat(other)) and int(stat[1]) == pid)
+    except OSError:
+        return []
 
 
 def of_session(leader: int, mark: str) -> list[int]:
@@ -119,15 +128,16 @@ def target(pid: int, fd: int) -> str:
         return ""
 
 
-def reads_terminal(group: int) -> bool:
-    """Whether a process of ``group`` is blocked reading a terminal."""
+def reads_terminal(group: int, but: tuple[int, int, str] = (0, 0, "")) -> bool:
+    """Whether a process of ``group`` is blocked reading a terminal, ``but`` not (process, descriptor, target)."""
     for pid in group_members(group):
         try:
             with open(f"/proc/{pid}/syscall") as file:
                 fields = file.read().split()
             if len(fields) > 1 and fields[0] in _READ:
-                where = os.readlink(f"/proc/{pid}/fd/{int(fields[1], 16)}")
-                if where == "/dev/tty" or where.startswith("/dev/pts/"):
+                fd = int(fields[1], 16)
+                where = os.readlink(f"/proc/{pid}/fd/{fd}")
+                if (where == "/dev/tty" or where.startswith("/dev/pts/")) and (pid, fd, where) != but:
                     return True
         except (OSError, ValueError):
             continue
@@ -143,15 +153,11 @@ def crowd() -> int:
         return 0
 
 
-def descendants(pid: int) -> int:
-    """How many processes descend from ``pid``."""
-    parents: dict[int, list[int]] = {}
-    for other in _all():
-        if stat := _stat(other):
-            parents.setdefault(int(stat[1]), []).append(other)
+def more_descendants_than(pid: int, most: int) -> bool:
+    """Whether more than ``most`` processes descend from ``pid``; stops looking when it knows."""
     found, waiting = 0, [pid]
-    while waiting:
-        below = parents.get(waiting.pop(), [])
+    while waiting and found <= most:
+        below = children(waiting.pop())
         found += len(below)
         waiting += below
-    return found
+    return found > most

@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905, E501 (word lists read better as words)
 """Commands known only to read, option by option; everything else is taken to write."""
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def reads(simple: Simple) -> str:
 def _reads(words: Sequence[str]) -> str:
     path, args = words[0], list(words[1:])
     name = path.rsplit("/", 1)[-1]
-    if UNKNOWN in path or any(mark in path for mark in "*?[{") and path not in ("[", "[["):
+    if UNKNOWN in path or (any(mark in path for mark in "*?[{") and path not in ("[", "[[")):
         return "the name of the command is known only when it runs"
     if "/" in path and path[: -len(name)] not in _FOLDERS:
         return f"{path} is a program nobody knows"

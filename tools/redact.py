@@ -1,7 +1,9 @@
+# ruff: noqa: E501 (a pattern cut in two is two patterns to a reader)
 """Secrets in text: found by their shape, replaced before the text is written to a record or learned from."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -146,7 +148,7 @@ def random_looking(value: str) -> bool:
         return False  # a path
     mixed = sum(bool(re.search(shape, value)) for shape in ("[a-z]", "[A-Z]", "[0-9]"))
     # Letters alone: names change case at the beginnings of words, random ones at every second letter.
-    switches = sum(one.isupper() != two.isupper() for one, two in zip(value, value[1:], strict=False)) / len(value)
+    switches = sum(one.isupper() != two.isupper() for one, two in itertools.pairwise(value)) / len(value)
     return entropy > min(3.3, 0.85 * math.log2(len(value))) and (
         mixed == 3 or (mixed == 2 and (digits >= 4 or switches > 0.35))
     )

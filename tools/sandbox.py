@@ -175,8 +175,8 @@ def protected(writable: Iterable[Path]) -> list[Path]:
 
 
 def _pinned(closed: Iterable[Path], writable: Sequence[Path]) -> list[Path]:
-    """The folders between the writable ones and what is closed in them. Each becomes a mount of its own, because a mount
-    cannot be renamed: ``mv .git away`` would take ``.git/hooks`` with it and leave the name free."""
+    """The folders between the writable ones and what is closed in them. Each becomes a mount of its own, because a
+    mount cannot be renamed: ``mv .git away`` would take ``.git/hooks`` with it and leave the name free."""
     found: dict[Path, None] = {}
     for path in closed:
         for parent in path.parents:

@@ -42,7 +42,7 @@ Ended = Literal["done", "timeout", "interrupted", "died"]
 START_SECONDS = 15.0
 GRACE = 1.0  # seconds a command is given after SIGINT, SIGTERM and SIGKILL each, before the next rung
 RUNGS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-TICK_FIRST, TICK_LAST = 0.03, 0.4  # seconds between looks at a silent command
+TICK_FIRST, TICK_LAST = 0.03, 0.25  # seconds between looks at a silent command
 PATIENCE = 6  # reports typed to a bash that reads its prompt and does not answer, before it is given up
 
 
@@ -359,7 +359,7 @@ class Shell:
             run.dead = not bash.alive()
 
     def _must_stop(self, run: _Run, now: float) -> bool:
-        """Whether it is time for the next rung: the deadline, an interrupt (each goes up one), or grace that ran out."""
+        """Whether the next rung is due: the deadline, an interrupt (each goes up one), or grace that ran out."""
         if run.why == "done" and run.deadline is not None and now >= run.deadline:
             run.why = "timeout"
             return True
@@ -404,7 +404,7 @@ class Shell:
                     run.why = "died" if run.why == "done" else run.why
                     return False
                 self._report(run, bash)
-        elif now - run.wrote_at > 1.0 and run.ends_of_file < 3 and processes.reads_terminal(group):
+        elif now - run.wrote_at > 1.0 and run.ends_of_file < 3 and bash.reads_terminal():
             # It asks the terminal itself (a password, a yes): nobody will answer, and end-of-file says so.
             run.ends_of_file += 1
             run.wrote_at = now
@@ -412,11 +412,11 @@ class Shell:
         return True
 
     def _crowded(self, run: _Run, bash: Bash) -> bool:
-        """A fork bomb. ulimit -u stops it for everybody but uid 0, whom the kernel exempts; cheap until it is likely."""
+        """A fork bomb. ulimit -u stops it, except for uid 0, whom the kernel exempts. Cheap until it is likely."""
         most = self.sandbox.limits.processes
         if not most or processes.crowd() - run.crowd < most:
             return False
-        return processes.descendants(bash.child.pid) > most
+        return processes.more_descendants_than(bash.child.pid, most)
 
     def _settle(self, run: _Run, bash: Bash) -> None:
         """Read what is still in the pipes; see that what was signalled is gone."""
@@ -443,7 +443,8 @@ class Shell:
         bash.report(run.token)
 
     def _parse(self, run: _Run) -> None:
-        """Find our record in the control FIFO: NUL token LF NUL status NUL moved NUL folder NUL exports LF token NUL."""
+        """Find our record in the control FIFO: NUL token LF NUL status NUL moved NUL folder NUL exports LF token
+        NUL."""
         begin = run.control.find(b"\0" + run.token + b"\n")
         end = run.control.find(b"\n" + run.token + b"\0", begin + 1)
         if begin < 0 or end < 0:

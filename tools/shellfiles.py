@@ -1,8 +1,8 @@
 """The bash side of the shell: what is sourced at its start, around a command, after it, and at its death.
 
 All of it assumes that the command before was hostile. POSIXLY_CORRECT=1 comes first everywhere: in posix mode the
-special builtins (``.``, ``unset``, ``trap``, ``set``, ``eval``, ``return``, ``export``) are found before functions of the
-same name, so ``unset -f`` can take away all the others. @DIR@, @WORKSPACE@ and @PATH@ are filled in by the shell.
+special builtins (``.``, ``unset``, ``trap``, ``set``, ``eval``, ``return``, ``export``) are found before functions of
+the same name, so ``unset -f`` can take away all the others. @DIR@, @WORKSPACE@ and @PATH@ are filled in by the shell.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ PS0= PS1= PS2=
 """
 
 _NAMES = (
-    "unset set trap . source eval return export exec exit shift : builtin command enable printf echo cd pwd test [ read "
-    "declare local shopt ulimit alias unalias type hash true false"
+    "unset set trap . source eval return export exec exit shift : builtin command enable printf echo cd pwd test [ "
+    "read declare local shopt ulimit alias unalias type hash true false"
 )
 
 # DEBUG, RETURN and ERR are reset by the line that sources this: a sourced file cannot take away its caller's DEBUG.
@@ -72,7 +72,7 @@ LAST = r"""\unset -f \builtin printf
 
 
 def start_file(ulimits: str, folder: Path) -> str:
-    """The rcfile. ``restore`` holds the exported environment of a shell that died, as its own ``export -p`` wrote it."""
+    """The rcfile. ``restore`` holds the exported environment of a shell that died, as its ``export -p`` wrote it."""
     return f"""{ulimits}
 set +o history +H
 PS0= PS1= PS2= PS4='+ ' FUNCNEST=3000

@@ -329,7 +329,7 @@ class Snapshots:
         done: list[Undone] = []
         present = now or new
         doomed = {change.path for change in changes if change.kind == "created"}
-        # Deepest first to remove; then parents first to make; folders' own rights last, when nothing is written in them.
+        # Deepest first to remove; parents first to make; folders' own rights last, when nothing is written in them.
         removals = sorted(
             (change for change in changes if change.kind == "created"), key=lambda c: c.path, reverse=True
         )
@@ -375,7 +375,7 @@ class Snapshots:
         return ""
 
     def _put_back(self, path: str, was: Entry | None, only_mode: bool) -> None:
-        """Make ``path`` what it ``was`` (None: gone), through folder descriptors: no link leads out of the workspace."""
+        """Make ``path`` what it ``was`` (None: gone); through descriptors, so no link leads out of the workspace."""
         parts = path.split("/")
         folder = os.open(self.workspace, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

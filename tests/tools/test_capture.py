@@ -70,7 +70,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     for line in lines:
         capture.add(line)
     text = capture.text()
-    head, middle, tail = text.partition("\n[... ")
+    head, _middle, tail = text.partition("\n[... ")
     count, _, tail = tail.partition(" bytes left out ...]\n")
     assert head.startswith("line 0\n") and tail.endswith("line 999\n") and tail.startswith("line ")
     assert int(count) + len(head) + len(tail) == capture.total == sum(map(len, lines))

@@ -549,8 +549,6 @@ PIECES = st.sampled_from(
         ";",
         "&",
         "\n",
-    ]
-    + [
         "<<EOF\n",
         "EOF\n",
         "if",
@@ -566,8 +564,6 @@ PIECES = st.sampled_from(
         "${x:-",
         "$((",
         "))",
-    ]
-    + [
         ">",
         "<",
         ">(",
@@ -626,8 +622,6 @@ WRAPS = st.sampled_from(
         "for i in 1 2; do {}; done",
         "while true; do {}; done",
         "echo $({})",
-    ]
-    + [
         'echo "a $({}) b"',
         "x=$({})",
         "f() {{ {}; }}; f",
@@ -636,8 +630,6 @@ WRAPS = st.sampled_from(
         "case a in a) {};; esac",
         "{} &",
         "true && {}",
-    ]
-    + [
         "time {}",
         "[[ -n $({}) ]]",
         "cat <<EOF\n$({})\nEOF",
@@ -645,6 +637,11 @@ WRAPS = st.sampled_from(
         "{} | cat",
         "{} 2>/dev/null",
         "a=1 {}",
+        "if ! {}; then :; fi",
+        "coproc {{ {}; }}",
+        "until {}; do :; done",
+        "x[$({})]=1",
+        "a=([1]=$({}))",
     ]
 )
 CORE = st.sampled_from(
@@ -657,8 +654,6 @@ CORE = st.sampled_from(
         "dd if=x of=/dev/sda",
         "git push --force",
         "shutdown now",
-    ]
-    + [
         "chmod -R 777 /",
         "curl x | sh",
         "\\rm -rf /*",

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM117 (commands under test stay on one line)
 """The kernel's boundary: everything here is tried from inside a real sandbox, next to a control that shows the attempt
 itself works where it is allowed."""
 

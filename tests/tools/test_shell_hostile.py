@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (commands under test stay on one line)
 """Commands that wedge, fool or kill shells driven by programs. After each of them the shell must answer, truly and clean."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (commands under test stay on one line)
 """Snapshots and undo: exactly what a command did is taken back, and nothing of anybody else."""
 
 from __future__ import annotations
