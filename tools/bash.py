@@ -67,7 +67,6 @@ class Bash:
         self.sandbox, self.private, self.mark = sandbox, private, mark
         self.inside = sandbox.inside(private)
         self.group = 0  # process group, and id, of bash at its prompt; known after the first report
-        self._stdin = ""
         self._fds: list[int] = []
         for folder, mode in ((private, 0o700), (private / "tmp", 0o1777)):  # missing when a command took it away
             if not folder.is_dir():
@@ -197,9 +196,8 @@ class Bash:
             return -1
 
     def settled(self) -> None:
-        """To be called when bash is at its prompt for the first time: learn how that looks from outside."""
+        """To be called after the first report: nothing but bash itself can have the terminal then."""
         self.group = self.foreground()
-        self._stdin = processes.target(self.group, 0)
 
     def at_prompt(self) -> bool | None:
         """Whether bash reads its next line; None when the kernel does not tell.
@@ -207,11 +205,11 @@ class Bash:
         ``read </dev/tty`` blocks in the same system call, on the same descriptor, which then leads to /dev/tty.
         """
         reads = processes.reads(self.group, 0)
-        return reads and (not self._stdin or processes.target(self.group, 0) == self._stdin)
+        return reads and processes.target(self.group, 0) != "/dev/tty"
 
     def reads_terminal(self) -> bool:
         """Whether the command reads the terminal. bash at its prompt does not count: end-of-file would end it."""
-        return processes.reads_terminal(self.foreground(), (self.group, 0, self._stdin))
+        return processes.reads_terminal(self.foreground(), prompt=(self.group, 0))
 
     # ---- ending -------------------------------------------------------------------------------------------------
 

@@ -128,8 +128,9 @@ def target(pid: int, fd: int) -> str:
         return ""
 
 
-def reads_terminal(group: int, but: tuple[int, int, str] = (0, 0, "")) -> bool:
-    """Whether a process of ``group`` is blocked reading a terminal, ``but`` not (process, descriptor, target)."""
+def reads_terminal(group: int, prompt: tuple[int, int] = (0, 0)) -> bool:
+    """Whether a process of ``group`` is blocked reading a terminal; process and descriptor of ``prompt`` count only
+    when the descriptor leads to /dev/tty."""
     for pid in group_members(group):
         try:
             with open(f"/proc/{pid}/syscall") as file:
@@ -137,7 +138,7 @@ def reads_terminal(group: int, but: tuple[int, int, str] = (0, 0, "")) -> bool:
             if len(fields) > 1 and fields[0] in _READ:
                 fd = int(fields[1], 16)
                 where = os.readlink(f"/proc/{pid}/fd/{fd}")
-                if (where == "/dev/tty" or where.startswith("/dev/pts/")) and (pid, fd, where) != but:
+                if where == "/dev/tty" or (where.startswith("/dev/pts/") and (pid, fd) != prompt):
                     return True
         except (OSError, ValueError):
             continue
