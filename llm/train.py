@@ -46,6 +46,7 @@ class TrainSettings(BaseModel):
     warmup: int = Field(default=100, ge=0)
     schedule: Literal["cosine", "wsd"] = "cosine"
     floor: float = 0.1  # of the peak learning rate
+    cooldown: float = Field(default=0.4, gt=0, le=1)  # share of the steps over which "wsd" falls to the floor
     optimizer: Literal["adamw", "muon"] = "adamw"
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
@@ -127,8 +128,8 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def _trim_heap() -> None:
-    """Give freed memory back to the system. Tensors of ever-changing sizes (the learnt rows of a batch) fragment glibc's
-    heap: without this a run of nimllm-10m grew by 10 MB a step."""
+    """Give freed memory back to the system. Tensors of ever-changing sizes (the learnt rows of a batch) fragment the
+    heap of glibc: without this a run of nimllm-10m grew by 10 MB a step."""
     try:
         import ctypes
 
@@ -255,7 +256,7 @@ class Trainer:
     def train_step(self) -> tuple[float, float]:
         """One optimizer step; (mean loss in nats per learnt token, learning rate)."""
         s = self.settings
-        rate = s.lr * schedule(self.step, s.steps, s.warmup, s.schedule, s.floor)
+        rate = s.lr * schedule(self.step, s.steps, s.warmup, s.schedule, s.floor, s.cooldown)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate

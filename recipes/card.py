@@ -39,7 +39,7 @@ def export(out: Path, weights: Path, config: ModelConfig, tokenizer: Tokenizer) 
     write_tensors(SHIPPED / "model.safetensors", tensors, "fp16", {"producer": "recipes/shipped.py"})
     tokenizer.save(SHIPPED)
     stages = {}
-    for stage in ("pretrain", "tune"):
+    for stage in ("pretrain", "tune", "finish"):
         about = json.loads((out / stage / "corpus.json").read_text("utf-8"))
         settings = json.loads((out / stage / "config.json").read_text("utf-8"))["training"]
         rows = [json.loads(line) for line in (out / stage / "metrics.jsonl").read_text("utf-8").splitlines()]

@@ -6,7 +6,7 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,38 +21,28 @@ if TYPE_CHECKING:
     from recipes.shipped import Mixture
 
 STREAMS = 8  # files of generated episodes, each made once
+SINGLE_STREAMS = 3  # more of them, of one command only: the kinds are many (305) and each must be met often enough
 PER_STREAM = 6_000  # episodes drawn for a stream
-WORDINGS = 2  # renderings of each episode
 CONVERSATIONS = 60_000
 PAIR_RENDERINGS = (10, 11)  # other seeds than in pretraining: other names
+FINISH_RENDERING = 12
 DOCUMENT_SHARE = 0.25
 
 
-def generate(folder: Path, streams: int = STREAMS) -> list[Path]:
+def generate(folder: Path) -> list[Path]:
     """The episode files, made where they are missing (a killed stream is made again from its beginning)."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for stream in range(streams):
-        path = folder / f"stream-{stream}.jsonl"
+    for stream in range(STREAMS + SINGLE_STREAMS):
+        single = stream >= STREAMS
+        path = folder / f"{'single' if single else 'stream'}-{stream}.jsonl"
         if not path.exists():
             part = path.with_suffix(".part")
-            print(f"episodes: stream {stream}", flush=True)
-            done = subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "nimllm.agent.gym.episodes",
-                    "--count",
-                    str(PER_STREAM),
-                    "--seed",
-                    str(stream),
-                    "--out",
-                    str(part),
-                    "--workers",
-                    "1",
-                ],
-                check=False,
-            )
+            print(f"episodes: {path.stem}", flush=True)
+            words = ["--count", str(PER_STREAM), "--seed", str(stream), "--out", str(part), "--workers", "1"]
+            if single:
+                words += ["--steps", "1"]
+            done = subprocess.run([sys.executable, "-m", "nimllm.agent.gym.episodes", *words], check=False)
             if done.returncode:
                 raise NimError(
                     "the episode generator failed", f"exit status {done.returncode}", "see its message above"
@@ -62,27 +52,28 @@ def generate(folder: Path, streams: int = STREAMS) -> list[Path]:
     return files
 
 
-def renderings(path: Path, rng: random.Random) -> Iterator[tuple[str, list[Turn]]]:
-    """Each episode of a file in its own wording and in others, with and without the note of the folder's files."""
+def renderings(path: Path, rng: random.Random, wordings: Callable[[int], int]) -> Iterator[list[Turn]]:
+    """Each episode of a file in its own wording and in others, with and without the note of the folder's files.
+    ``wordings``: how many, from the number of its commands."""
     with open(path, encoding="utf-8") as file:
         for line in file:
             row = json.loads(line)
             turns = [Turn(turn["role"], turn["text"], turn["tainted"]) for turn in row["turns"]]
-            yield row["schema"], turns
+            yield turns
             body = [turn for turn in turns if turn.role not in ("system", "user")]
-            for _ in range(WORDINGS - 1):
+            for _ in range(wordings(row["steps"]) - 1):
                 request = rng.choice(row["requests"])
                 first = [Turn("user", humanise(rng, request, tuple(row["protected"])))]
                 if rng.random() < NOTE_SHARE:
                     first.insert(0, Turn("system", row["note"], True))
-                yield row["schema"], first + body
+                yield first + body
 
 
-def fill(mixture: Mixture, folder: Path, data: Path, seed: int) -> None:
-    """Everything of the tuning stage, in an order that does not matter: rows are shuffled when they are trained on."""
+def fill_tune(mixture: Mixture, folder: Path, data: Path, seed: int) -> None:
+    """Everything at once; the order does not matter, rows are shuffled when they are trained on."""
     rng = random.Random(seed)
-    for path in generate(folder):
-        for _, turns in renderings(path, rng):
+    for path in generate(folder)[:STREAMS]:
+        for turns in renderings(path, rng, lambda steps: 2):
             mixture.turns("episodes", turns)
     for turns in facts.corpus(random.Random(seed + 1), CONVERSATIONS):
         mixture.turns("facts", turns)
@@ -92,3 +83,16 @@ def fill(mixture: Mixture, folder: Path, data: Path, seed: int) -> None:
     for text in corpus.documents(data, seed):
         if rng.random() < DOCUMENT_SHARE:
             mixture.text("documents", text)
+
+
+def fill_finish(mixture: Mixture, folder: Path, data: Path, seed: int) -> None:
+    """What the last stage, with its falling learning rate, is about: the episodes, facts, and few pairs."""
+    rng = random.Random(seed + 2)
+    for path in generate(folder):
+        for turns in renderings(path, rng, lambda steps: 2 if steps == 1 else 1):
+            mixture.turns("episodes", turns)
+    for turns in facts.corpus(random.Random(seed + 3), CONVERSATIONS // 3):
+        mixture.turns("facts", turns)
+    for turns in corpus.pairs(data, FINISH_RENDERING):
+        if rng.random() < 0.4:
+            mixture.turns("pairs", turns)

@@ -8,7 +8,8 @@ one that was interrupted goes on where it was. Everything is seeded. Measured ti
 1. tokenizer   BPE of 4,096 pieces on a sample of everything below
 2. pretrain    documents (loss on every token) and pairs (loss on plan and command)
 3. tune        generated episodes of the loop, invented facts and small talk, pairs and some documents again
-4. export      fp16 weights, tokenizer and model card into llm/shipped
+4. finish      episodes again, more of those of one command, some facts and pairs; the learning rate falls to 2 %
+5. export      fp16 weights, tokenizer and model card into llm/shipped
 """
 
 from __future__ import annotations
@@ -192,14 +193,15 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/shipped"))
     parser.add_argument("--size", default="nimllm-10m")
-    parser.add_argument("--pretrain-steps", type=int, default=1000)
-    parser.add_argument("--tune-steps", type=int, default=2400)
-    parser.add_argument("--lr", type=float, default=4e-3)
-    parser.add_argument("--tune-lr", type=float, default=3e-3)
+    parser.add_argument("--pretrain-steps", type=int, default=830)
+    parser.add_argument("--tune-steps", type=int, default=800)
+    parser.add_argument("--finish-steps", type=int, default=1500)
+    parser.add_argument("--pretrain-lr", type=float, default=4e-3)
+    parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--batch-rows", type=int, default=16)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--stage", choices=("pretrain", "tune", "export"), help="stop after this stage")
+    parser.add_argument("--stage", choices=("pretrain", "tune", "finish"), help="stop after this stage")
     arguments = parser.parse_args()
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
@@ -227,7 +229,9 @@ def main() -> int:
     ratio = corpus_stage(out / "pretrain", tokenizer, config.context, pretraining)
     weights = train_stage(
         config,
-        TrainSettings(steps=arguments.pretrain_steps, lr=arguments.lr, warmup=60, schedule="wsd", floor=0.7, **common),
+        TrainSettings(
+            steps=arguments.pretrain_steps, lr=arguments.pretrain_lr, warmup=60, schedule="wsd", floor=0.8, **common
+        ),
         out / "pretrain",
         tokenizer,
         ratio,
@@ -236,23 +240,28 @@ def main() -> int:
     if arguments.stage == "pretrain":
         return 0
 
-    def tuning(mixture: Mixture) -> None:
-        from recipes import episodes
+    from recipes import episodes
 
-        episodes.fill(mixture, out / "episodes", arguments.data, arguments.seed)
+    def tuning(mixture: Mixture) -> None:
+        episodes.fill_tune(mixture, out / "episodes", arguments.data, arguments.seed)
 
     ratio = corpus_stage(out / "tune", tokenizer, config.context, tuning)
-    weights = train_stage(
-        config,
-        TrainSettings(
-            steps=arguments.tune_steps, lr=arguments.tune_lr, warmup=30, schedule="wsd", floor=0.02, **common
-        ),
-        out / "tune",
-        tokenizer,
-        ratio,
-        weights,
+    settings = TrainSettings(
+        steps=arguments.tune_steps, lr=arguments.lr, warmup=30, schedule="wsd", floor=1.0, **common
     )
+    weights = train_stage(config, settings, out / "tune", tokenizer, ratio, weights)
     if arguments.stage == "tune":
+        return 0
+
+    def finishing(mixture: Mixture) -> None:
+        episodes.fill_finish(mixture, out / "episodes", arguments.data, arguments.seed)
+
+    ratio = corpus_stage(out / "finish", tokenizer, config.context, finishing)
+    settings = TrainSettings(
+        steps=arguments.finish_steps, lr=arguments.lr, warmup=10, schedule="wsd", cooldown=0.8, floor=0.02, **common
+    )
+    weights = train_stage(config, settings, out / "finish", tokenizer, ratio, weights)
+    if arguments.stage == "finish":
         return 0
     from recipes import card
 
