@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nimllm.agent.gym.episodes import NOTE_SHARE
 from nimllm.agent.gym.wordings import humanise
@@ -16,9 +15,7 @@ from nimllm.alignment.memory import facts
 from nimllm.errors import NimError
 from nimllm.llm.turns import Turn
 from recipes import corpus
-
-if TYPE_CHECKING:
-    from recipes.shipped import Mixture
+from recipes.mixture import Mixture
 
 STREAMS = 8  # files of generated episodes, each made once
 SINGLE_STREAMS = 3  # more of them, of one command only: the kinds are many (305) and each must be met often enough

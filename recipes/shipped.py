@@ -15,11 +15,9 @@ one that was interrupted goes on where it was. Everything is seeded. Measured ti
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from nimllm.agent.gym import names
@@ -27,21 +25,15 @@ from nimllm.agent.gym.worlds import World
 from nimllm.alignment.memory import facts
 from nimllm.errors import NimError
 from nimllm.llm import tokenizer as tokenizers
+from nimllm.llm.checkpoint import write_tensors
 from nimllm.llm.config import ModelConfig, preset
-from nimllm.llm.packing import Packer
-from nimllm.llm.shards import ShardWriter
 from nimllm.llm.tokenizer import Tokenizer
 from nimllm.llm.train import Interrupted, Progress, Trainer, TrainSettings, write_json
-from nimllm.llm.turns import Turn, render
-from recipes import corpus
+from recipes import card, corpus, episodes
+from recipes.mixture import Mixture, corpus_stage, say
 
 VOCAB = 4096  # the head is a quarter of a step at 8,192, and rare pieces would be seen too seldom to be copied
 PAIR_RENDERINGS = 4
-VALIDATION_EVERY = 60  # one document in so many is held out
-
-
-def say(text: str) -> None:
-    print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
 
 
 def show(progress: Progress) -> None:
@@ -80,66 +72,6 @@ def train_tokenizer(data: Path, out: Path) -> Tokenizer:
     tokenizer = tokenizers.train_bpe(texts, VOCAB)
     tokenizer.save(out)
     return tokenizer
-
-
-class Mixture:
-    """Documents and conversations into a training and a validation shard, with the counts of each source."""
-
-    def __init__(self, out: Path, tokenizer: Tokenizer, context: int) -> None:
-        self.out, self.tokenizer = out, tokenizer
-        self.writers = [ShardWriter(out / name, tokenizer.vocab_size) for name in ("train.bin", "val.bin")]
-        self.packers = [Packer(writer, context, tokenizer.pad) for writer in self.writers]
-        self.counts: dict[str, dict[str, int]] = {}
-        self.bytes = self.documents = 0
-
-    def add(self, source: str, ids: list[int], learn: list[bool] | None, size: int) -> None:
-        self.documents += 1
-        held = self.documents % VALIDATION_EVERY == 0
-        self.packers[held].append(ids, learn)
-        row = self.counts.setdefault(source, {"documents": 0, "tokens": 0, "learnt": 0})
-        row["documents"] += 1
-        row["tokens"] += len(ids)
-        row["learnt"] += sum(learn) if learn is not None else len(ids)
-        self.bytes += size
-
-    def text(self, source: str, text: str) -> None:
-        ids = [self.tokenizer.bos, *self.tokenizer.encode(text), self.tokenizer.eos]
-        self.add(source, ids, None, len(text.encode()))
-
-    def turns(self, source: str, turns: list[Turn], with_request: bool = False) -> None:
-        """Loss on what the model writes; ``with_request``: on the user's words, too (language, while pretraining)."""
-        rendered = render(turns, self.tokenizer)
-        learn = [True] * len(rendered.ids) if with_request else rendered.learn
-        self.add(source, rendered.ids, learn, sum(len(turn.text.encode()) for turn in turns))
-
-    def close(self) -> float:
-        """Publish the shards; bytes per token."""
-        for packer, writer in zip(self.packers, self.writers, strict=True):
-            packer.close()
-            writer.close()
-        tokens = sum(row["tokens"] for row in self.counts.values())
-        about = {
-            "sources": self.counts,
-            "tokens": tokens,
-            "bytes_per_token": self.bytes / tokens,
-            "rows": [writer.count for writer in self.writers],
-        }
-        write_json(self.out / "corpus.json", about)
-        for source, row in self.counts.items():
-            say(f"  {source}: {row['documents']:,} documents, {row['tokens']:,} tokens, {row['learnt']:,} learnt")
-        return self.bytes / tokens
-
-
-def corpus_stage(out: Path, tokenizer: Tokenizer, context: int, fill: Callable[[Mixture], None]) -> float:
-    """Make the shards of a stage unless they are there; bytes per token."""
-    about = out / "corpus.json"
-    if not about.exists():
-        out.mkdir(parents=True, exist_ok=True)
-        say(f"corpus of {out.name}")
-        mixture = Mixture(out, tokenizer, context)
-        fill(mixture)
-        return mixture.close()
-    return float(json.loads(about.read_text("utf-8"))["bytes_per_token"])
 
 
 def train_stage(
@@ -181,8 +113,6 @@ def train_stage(
         resume=(out / "last.safetensors").exists(),
     )
     outcome = trainer.fit(show)
-    from nimllm.llm.checkpoint import write_tensors
-
     write_tensors(weights, trainer.model.to_numpy(), "fp32", {"step": str(outcome.step)})
     say(f"{out.name} done: validation {outcome.validation:.4f}, {outcome.seconds / 60:.0f} min")
     return weights
@@ -240,8 +170,6 @@ def main() -> int:
     if arguments.stage == "pretrain":
         return 0
 
-    from recipes import episodes
-
     def tuning(mixture: Mixture) -> None:
         episodes.fill_tune(mixture, out / "episodes", arguments.data, arguments.seed)
 
@@ -263,8 +191,6 @@ def main() -> int:
     weights = train_stage(config, settings, out / "finish", tokenizer, ratio, weights)
     if arguments.stage == "finish":
         return 0
-    from recipes import card
-
     card.export(out, weights, config, tokenizer)
     return 0
 
