@@ -32,12 +32,13 @@ def _rounded(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: tensor.astype(np.float16).astype(np.float32) for name, tensor in tensors.items()}
 
 
-def export(out: Path, weights: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
+def export(out: Path, weights: Path, config: ModelConfig, tokenizer: Tokenizer, probe_text: str) -> None:
     """Write ``llm/shipped``. Scores go into the card from ``scores.json`` in ``out`` when it is there."""
     SHIPPED.mkdir(exist_ok=True)
     tensors = _rounded(read_tensors(weights))
     write_tensors(SHIPPED / "model.safetensors", tensors, "fp16", {"producer": "recipes/shipped.py"})
     tokenizer.save(SHIPPED)
+    (SHIPPED / "probe_text.txt").write_text(probe_text, "utf-8")
     stages = {}
     for stage in ("pretrain", "tune", "finish"):
         about = json.loads((out / stage / "corpus.json").read_text("utf-8"))

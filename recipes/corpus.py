@@ -86,6 +86,20 @@ def documents(data: Path, seed: int) -> Iterator[str]:
                     yield piece
 
 
+def probe_text(data: Path, pieces: int = 12, characters: int = 1800) -> str:
+    """Public-domain text, half about the shell and half not, that ships with the model: a memory update measures on
+    it what it does to everything else (``alignment/memory/curvature.py``)."""
+    rng = random.Random(0)
+    parts = []
+    for name in ("abs-guide/abs-guide.jsonl.xz", "text-general/gutenberg.jsonl.xz"):
+        rows = [json.loads(line)["text"] for line in _open(data / name)]
+        for text in rng.choices(rows, k=pieces):
+            start = rng.randrange(max(1, len(text) - characters))
+            parts.append(text[start : start + characters])
+    rng.shuffle(parts)
+    return "\n\n".join(parts)
+
+
 _PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
 _LITERAL = re.compile(r"(?<![\w./-])(?:[\w-]+\.[a-z]{1,4}|[a-z]+\d+|\d{2,}|[a-z]+_[a-z_]+)(?![\w/])")
 _WANTED_KINDS = (

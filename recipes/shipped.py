@@ -191,7 +191,7 @@ def main() -> int:
     weights = train_stage(config, settings, out / "finish", tokenizer, ratio, weights)
     if arguments.stage == "finish":
         return 0
-    card.export(out, weights, config, tokenizer)
+    card.export(out, weights, config, tokenizer, corpus.probe_text(arguments.data))
     return 0
 
 
