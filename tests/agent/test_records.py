@@ -135,3 +135,22 @@ def test_a_check_outweighs_what_the_task_says_of_itself(home: Path, run_folder: 
     record = log.add(_result(_step(decision="accept")), failed)
     assert (record.outcome, record.by, record.detail) == ("failure", "check", "failed: test -d old")
     assert json.loads((home / "tasks" / f"{record.id}.json").read_text())["memory"]["state"] == "off"
+
+
+def test_an_update_that_fails_is_told_and_harms_nothing(home: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    log = TaskLog(tmp_path / "no-model", "auto", "kewc", lambda record: told.append(records.tell_memory(record.memory)))
+    record = log.add(_result(_step(decision="accept")))
+    assert log.wait(60) and log.pending == 0
+    kept = records.read(record.id).memory
+    assert kept.state == "failed" and kept.id is None and "no-model" in kept.detail
+    assert len(told) == 1 and told[0].startswith("failed: ")
+
+
+def test_what_the_user_says_afterwards_outweighs_the_outcome(home: Path, run_folder: Path) -> None:
+    log = TaskLog(run_folder, "off", "kewc", None)
+    result = _result(_step())
+    record = log.add(result)
+    log.said(result, record, "failure", "it counted folders, too")
+    kept = records.read(record.id)
+    assert (kept.outcome, kept.by, kept.detail) == ("failure", "user", "it counted folders, too")
