@@ -151,9 +151,9 @@ def test_signals_end_the_command_too(run_folder: Path, home: Path, workspace: Pa
 
 def test_one_task_on_a_terminal_asks(run_folder: Path, home: Path, workspace: Path) -> None:
     for answer, code in (("y", 0), ("q", 4)):
-        terminal = pexpect.spawn(sys.executable, ["-m", "nimllm", "agent", "--model", str(run_folder), "--memory", "off",
-                                                  "-p", "make the folder old"], cwd=str(workspace), timeout=20,
-                                 encoding="utf-8", env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb"})
+        words = ["-m", "nimllm", "agent", "--model", str(run_folder), "--memory", "off", "-p", "make the folder old"]
+        terminal = pexpect.spawn(sys.executable, words, cwd=str(workspace), timeout=20, encoding="utf-8",
+                                 env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb"})
         terminal.expect(r"\[y\]es")
         terminal.send(answer + "\n")
         terminal.expect(pexpect.EOF)
