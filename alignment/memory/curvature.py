@@ -127,7 +127,9 @@ def inputs_of_down(model: GPT) -> Iterator[dict[int, Tensor]]:
 
         return hook
 
-    handles = [block.mlp.down_proj.register_forward_pre_hook(keep(i)) for i, block in enumerate(model.layers)]
+    modules = dict(model.named_modules())
+    handles = [modules[down_name(layer).removesuffix(".weight")].register_forward_pre_hook(keep(layer))
+               for layer in range(model.config.n_layers)]
     try:
         yield seen
     finally:

@@ -23,7 +23,7 @@ from nimllm.llm.tokenizer import Tokenizer
 from nimllm.llm.turns import LEARNED, Turn, render
 
 MAX_FACTS = 12  # of one conversation; the newest win
-FORMS = {1: 10, 2: 8, 3: 6}  # questions per fact, by how many facts there are; more facts: 4
+FORMS = {1: 8, 2: 7, 3: 6}  # questions per fact, by how many facts there are; more facts: 4
 PROBES = 2  # wordings per fact that the update does not train on
 
 
@@ -90,8 +90,9 @@ def read_facts(told: str, acknowledged: str) -> list[Fact]:
 
 def conversation_facts(episode: Episode) -> tuple[list[Fact], list[str]]:
     """What a conversation told, the last value of each (subject, relation); and the statements nothing was read in."""
-    told, wanted = {}, episode.told()
-    unread = []
+    told: dict[tuple[str, str], Fact] = {}
+    unread: list[str] = []
+    wanted = episode.told()
     for index, turn in enumerate(episode.turns):
         if turn.role != "user" or turn.tainted or turn.text not in wanted:
             continue
@@ -185,7 +186,7 @@ def task_lessons(episode: Episode, tokenizer: Tokenizer, context: int) -> Lesson
     return out
 
 
-def lessons(episode: Episode, tokenizer: Tokenizer, context: int, controls: int = 4, openings: int = 24) -> Lessons:
+def lessons(episode: Episode, tokenizer: Tokenizer, context: int, controls: int = 4, openings: int = 16) -> Lessons:
     """Lessons of an episode that fit the context. ``controls``: questions whose answers must stay, ``openings``: more
     of them, of which only the first id of the answer is kept."""
     if episode.kind == "task":

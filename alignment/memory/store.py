@@ -94,17 +94,21 @@ class MemoryStore:
             if writable:
                 raise NimError(f"cannot make the memory folder {self.folder}", error.strerror or str(error),
                                "set XDG_STATE_HOME to a folder you can write", MEMORY) from None
-        locked = self._take_lock(wait if writable else 0.0)
+        locked = writable and self._take_lock(wait)
         try:
             self.ledger = Ledger(self.folder / "ledger.jsonl")
             self._check_base_event()
+            # a reader takes the lock only to put right what a kill left: never while somebody writes
+            if not writable and self._stale() and self._take_lock(0.0):
+                self.ledger.reload()
+                locked = True
             if locked:
                 self._recover()
         except BaseException:
             self.close()
             raise
         if not writable:
-            self.close()  # recovered while nobody wrote; a reader holds no lock
+            self.close()
         elif not locked:
             self.notice = "another nimllm is writing this memory, so it is open for reading only"
 
@@ -186,8 +190,12 @@ class MemoryStore:
                 path.unlink(missing_ok=True)
         for path in self.folder.glob(".*.tmp"):
             path.unlink(missing_ok=True)
-        if self.ledger.weights_tip not in (START, self._head_about().get("position")):
+        if self._stale():
             self._write_head(self._sum(self.ledger.accepted()))
+
+    def _stale(self) -> bool:
+        """The ledger ends in half a line, or the head is not the one it describes."""
+        return self.ledger.torn > 0 or self.ledger.weights_tip not in (START, self._head_about().get("position"))
 
     # -- reading ---------------------------------------------------------------------------------------------------
 

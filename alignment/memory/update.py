@@ -66,7 +66,7 @@ class Settings:
     perplexity_limit: float = PERPLEXITY_LIMIT
     norm_limit: float = NORM_LIMIT
     controls: int = 4  # unrelated questions whose answers must stay
-    openings: int = 24  # more of them, of whose answers only the first id is kept
+    openings: int = 16  # more of them, of whose answers only the first id is kept
     loose: int = 1  # lessons beside the new ones that may be wrong when it is enough
     opening: float = 4.0  # weight of an answer's first id in the loss
     share: float = 0.05  # these three: see Curvature
@@ -134,12 +134,15 @@ class Session:
         return [name for name, parameter in self.parameters.items() if parameter.dim() == 2]
 
     def _directions(self, names: Sequence[str], method: Method) -> dict[str, Tensor]:
-        gradients = {name: self.parameters[name].grad for name in names}
         if method != "kewc":
-            return {name: gradient.clone() for name, gradient in gradients.items() if gradient is not None}
-        inverse = self.curvature.inverse()
-        return {name: gradient @ inverse[layer] for layer, (name, gradient) in enumerate(gradients.items())
-                if gradient is not None}
+            return {name: self.gradient(name).clone() for name in names}
+        return {name: self.gradient(name) @ inverse for name, inverse in zip(names, self.curvature.inverse(),
+                                                                               strict=True)}
+
+    def gradient(self, name: str) -> Tensor:
+        """Of the last backward pass; zeros where the loss does not depend on the tensor."""
+        gradient = self.parameters[name].grad
+        return torch.zeros_like(self.parameters[name]) if gradient is None else gradient
 
     def _mask(self, directions: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The top ``budget`` of the model's entries by magnitude."""
@@ -174,7 +177,7 @@ class Session:
                 slope = 0.0
                 for name, direction in directions.items():
                     direction.mul_(mask[name])
-                    slope += float((direction * self.parameters[name].grad).sum())
+                    slope += float((direction * self.gradient(name)).sum())
                 if not slope > 0 or not math.isfinite(slope):
                     break
                 length = step * loss / slope

@@ -351,3 +351,32 @@ def test_the_command(talking_run: Path, tmp_path: Path, monkeypatch: pytest.Monk
     store.head.write_bytes(raw)
     code, text = call("verify")
     assert code == MEMORY and json.loads(text)["problems"]
+
+
+@pytest.mark.slow
+def test_killing_the_worker_anywhere_leaves_before_or_after(talking_run: Path, state: Path, tmp_path: Path) -> None:
+    """kill -9 at 20 random moments of whole updates, from the start of Python to the last rename."""
+    rng = np.random.default_rng(int.from_bytes(os.urandom(4)))
+    path = tmp_path / "episode.json"
+    arguments = [sys.executable, "-m", "nimllm.alignment.memory.worker", "--run", str(talking_run), "--state",
+                 str(state), "--episode", str(path), "--wait", "5"]
+    chat("My dog is called Rex.").write(path)
+    start = time.monotonic()
+    subprocess.run(arguments, capture_output=True, check=True)
+    whole = time.monotonic() - start
+    finished = 0
+    for number in range(20):
+        chat(f"My name is Tom{number}.", id=str(number)).write(path)
+        before = MemoryStore(talking_run, state, writable=False)
+        known, hash_before = len(before.records()), before.hash()
+        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(float(rng.uniform(0, 1.2 * whole)))
+        process.kill()
+        process.wait()
+        after = MemoryStore(talking_run, state, writable=False)
+        new = after.records()[known:]
+        assert len(new) <= 1 and not after.verify().problems
+        expected = new[0].weights_after if new and new[0].state == "accepted" else hash_before
+        assert after.hash() == expected == fingerprint(read_tensors(after.weights()))
+        finished += len(new)
+    assert finished < 20  # some were killed before they were done
