@@ -69,7 +69,7 @@ def test_plan_only_runs_nothing(workspace: Path, tmp_path: Path) -> None:
 def test_example_tasks(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     done = nimllm("--agent", "--tasks", str(ROOT / "examples" / "tasks.yaml"), "--mode", "auto", "--memory", "off",
-                  "--report", str(report), "--plain", cwd=tmp_path, state=tmp_path / "state")
+                  "--report", str(report), "--plain", "--timeout", "15", cwd=tmp_path, state=tmp_path / "state")
     data = json.loads(report.read_text("utf-8"))
     passed = [row["id"] for row in data["tasks"] if row["pass"]]
     assert done.returncode in (0, 1) and len(data["tasks"]) == 20

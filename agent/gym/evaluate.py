@@ -203,7 +203,8 @@ def _lay_out(episode: Episode, folder: Path) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Empty the folder, which itself stays: the sandbox holds it."""
+    """Empty the folder, which itself stays: the sandbox holds it. A task may have taken its rights away."""
+    folder.chmod(0o755)
     for entry in list(folder.iterdir()):
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry, onerror=unlock)
