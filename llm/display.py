@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from nimllm.llm.plots import terminal_plot
 from nimllm.llm.train import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+BAR = 70  # characters
 
 
 def duration(seconds: float) -> str:
@@ -75,8 +82,11 @@ class LiveDisplay:
         self.console.print(message, highlight=False, markup=False)
 
     def show(self, progress: Progress) -> None:
+        self.live.update(self.panel(progress))
+
+    def panel(self, progress: Progress) -> Group:
+        """What is drawn after a step."""
         from rich.console import Group
-        from rich.progress_bar import ProgressBar
         from rich.text import Text
 
         self.losses.append((progress.step, progress.loss))
@@ -89,14 +99,13 @@ class LiveDisplay:
             )
             self.sample = (progress.sample or "").strip()
         short = " ".join(self.sample.split())[:200]
-        self.live.update(
-            Group(
-                ProgressBar(total=progress.steps, completed=progress.step, width=60),
-                Text(line(progress)),
-                Text(self.validation, style="green"),
-                Text(f"sample: {short}" if short else "", style="dim"),
-                Text(terminal_plot(self.losses, 60, 8), style="cyan"),
-            )
+        done = round(BAR * progress.step / progress.steps)
+        return Group(
+            Text.assemble(("━" * done, "green"), ("━" * (BAR - done), "dim")),
+            Text(line(replace(progress, validation=None))),
+            Text(self.validation, style="green"),
+            Text(f"sample: {short}" if short else "", style="dim"),
+            Text(terminal_plot(self.losses, 60, 8), style="cyan"),
         )
 
 

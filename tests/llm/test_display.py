@@ -1,0 +1,42 @@
+"""What training shows, on a terminal and off it."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from nimllm.llm.display import LiveDisplay, PlainDisplay, duration
+from nimllm.llm.train import Progress
+
+
+def progress(step: int, **more) -> Progress:
+    return Progress(step, 200, 3.0 - step / 100, 1e-3, 12345.6, 65.0, **more)
+
+
+def test_live_panel_shows_every_number_on_lines_of_their_own() -> None:
+    display = LiveDisplay()
+    for step in range(1, 60):
+        display.panel(progress(step))
+    panel = display.panel(progress(60, validation=2.5, bits_per_byte=1.1, sample="once\nupon a time"))
+    text = io.StringIO()
+    Console(file=text, width=100).print(panel)
+    lines = text.getvalue().splitlines()
+    assert lines[0].strip("━ ") == "" and len(lines[0].strip()) == 70
+    assert "step 60/200" in lines[1] and "12,346 tok/s" in lines[1] and "ETA 1:05" in lines[1] and "lr" in lines[1]
+    assert "validation 2.5000" in lines[2] and "1.100 bits per byte" in lines[2]
+    assert lines[3].startswith("sample: once upon a time")
+    assert any(0x2801 <= ord(character) <= 0x28FF for character in "".join(lines[4:]))
+
+
+def test_plain_lines_are_few(capsys: pytest.CaptureFixture[str]) -> None:
+    display = PlainDisplay(seconds=1e9)
+    for step in range(1, 201):
+        display.show(progress(step, **({"validation": 2.0, "bits_per_byte": 1.0} if step == 100 else {})))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[1] for line in lines] == ["100/200", "200/200"]
+
+
+def test_durations() -> None:
+    assert duration(59.6) == "1:00" and duration(3661) == "1:01:01" and duration(-3) == "0:00"
