@@ -319,9 +319,11 @@ class _Reader:
             words = [choices if len(choices) == 1 else [[UNKNOWN]] for choices in words]
         for choice in itertools.product(*words):
             flat = tuple(word for part in choice for word in part)
-            while flat and flat[0] in _RESERVED and node.type == "command":
-                self.script.unknown_nodes.add(flat[0])
-                flat = flat[1:]
+            # `! { { rm x; }; }` comes with "{ {" as one word
+            while flat and node.type == "command" and flat[0].split()[:1] and flat[0].split()[0] in _RESERVED:
+                reserved, *others = flat[0].split()
+                self.script.unknown_nodes.add(reserved)
+                flat = (*others, *flat[1:])
             self._add(Simple(flat, tuple(assigns), writes, feeders, background))
 
     def _add(self, simple: Simple) -> None:

@@ -114,8 +114,7 @@ def test_accept_edit_reject_and_abort(terminal: Terminal, workspace: Path, home:
 
 
 def test_keys_typed_before_the_question_do_not_answer_it(terminal: Terminal, workspace: Path) -> None:
-    terminal.say("make the folder old")
-    terminal.child.send("y")  # the model is still planning
+    terminal.child.send("make the folder old\ry")  # in one write: the key is there before the model has planned
     terminal.expect(r"\[y\]es")
     time.sleep(0.5)
     assert not (workspace / "old").exists()

@@ -668,6 +668,8 @@ AFTER = st.sampled_from(["", "; ls", " && true", " || echo no", "\nls"])
 
 @settings(max_examples=200, deadline=None)
 @given(BEFORE, st.lists(WRAPS, max_size=3), CORE, AFTER)
+@example("", ["{{ {}; }}", "{{ {}; }}", "! {}"], "rm -rf /", "")
+@example("", ["{{ {}; }}", "{{ {}; }}", "{{ {}; }}"], "! rm -rf /", "")
 def test_a_catastrophe_is_found_wherever_it_hides(before: str, wraps: list[str], core: str, after: str) -> None:
     command = core
     for wrap in wraps:
