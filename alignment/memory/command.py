@@ -73,14 +73,14 @@ def show_list(store: MemoryStore, records: list[Record], action: str) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, right in (("id", False), ("when", False), ("state", False), ("what", False), ("loss", True),
-                        ("entries", True), ("ppl", True), ("probes", True)):
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "what", overflow="fold")
+                        ("ppl", True), ("probes", True)):
+        table.add_column(name, justify="right" if right else "left", no_wrap=name != "what")
     for record in records:
         table.add_row(
-            record.id, record.time[:16].replace("T", " "), Text(record.state, COLOURS[record.state]),
+            record.id, record.time[5:16].replace("T", " "), Text(record.state, COLOURS[record.state]),
             Text(summary(record)),
-            f"{record.loss_before:.2f} → {record.loss_after:.2f}", f"{record.entries:,}",
-            f"×{record.perplexity_ratio:.3f}", f"{record.probes_before} → {record.probes_after}")
+            f"{record.loss_before:.2f} → {record.loss_after:.2f}", f"×{record.perplexity_ratio:.3f}",
+            f"{record.probes_before} → {record.probes_after}")
     console.print(table)
     if action == "inbox":
         console.print("nimllm memory show ID tells why; approve ID or reject ID decides")

@@ -181,7 +181,7 @@ class Curvature:
     begin beside general text.
     """
 
-    def __init__(self, store: MemoryStore, tokenizer: Tokenizer, share: float = 0.05, damping: float = 0.02,
+    def __init__(self, store: MemoryStore, tokenizer: Tokenizer, share: float = 0.1, damping: float = 0.02,
                  asked: float = 1.0) -> None:
         self.asked = asked
         self.store, self.tokenizer, self.share, self.damping = store, tokenizer, share, damping

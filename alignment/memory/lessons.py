@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -24,6 +24,7 @@ from nimllm.llm.turns import LEARNED, Turn, render
 
 MAX_FACTS = 12  # of one conversation; the newest win
 FORMS = {1: 8, 2: 7, 3: 6}  # questions per fact, by how many facts there are; more facts: 4
+CORRECTED = 2  # times as many where an older memory must give way, which holds wordings this one would not reach
 PROBES = 2  # wordings per fact that the update does not train on
 
 
@@ -141,7 +142,8 @@ def _other_value(rng: Random, fact: Fact) -> str:
     return value
 
 
-def conversation_lessons(episode: Episode, tokenizer: Tokenizer, controls: int, openings: int) -> Lessons:
+def conversation_lessons(episode: Episode, tokenizer: Tokenizer, controls: int, openings: int,
+                         known: Container[tuple[str, str]] = ()) -> Lessons:
     """Lessons of what the user told; none when nothing was recognised. Its facts share the counts."""
     told, unread = conversation_facts(episode)
     out = Lessons(facts=told, unread=unread)
@@ -151,7 +153,8 @@ def conversation_lessons(episode: Episode, tokenizer: Tokenizer, controls: int, 
         rng = Random(seed_of(f"{episode.id}/{fact.subject}/{fact.relation}"))
         everything = facts.pairs(fact, 99)
         probes = everything[-PROBES:]
-        out.new += [question_lesson(tokenizer, *pair) for pair in everything[:-PROBES][:count]]
+        times = CORRECTED if (fact.subject, fact.relation) in known else 1
+        out.new += [question_lesson(tokenizer, *pair) for pair in everything[:-PROBES][: times * count]]
         out.probes += [question_lesson(tokenizer, *pair) for pair in probes]
         few, many = -(-controls // len(told)), -(-openings // len(told))
         near = [control for control in _controls(rng, fact, few + many)
@@ -186,12 +189,13 @@ def task_lessons(episode: Episode, tokenizer: Tokenizer, context: int) -> Lesson
     return out
 
 
-def lessons(episode: Episode, tokenizer: Tokenizer, context: int, controls: int = 4, openings: int = 16) -> Lessons:
+def lessons(episode: Episode, tokenizer: Tokenizer, context: int, controls: int = 4, openings: int = 24,
+            known: Container[tuple[str, str]] = ()) -> Lessons:
     """Lessons of an episode that fit the context. ``controls``: questions whose answers must stay, ``openings``: more
-    of them, of which only the first id of the answer is kept."""
+    of them, of which only the first id of the answer is kept; ``known``: what older memories are about."""
     if episode.kind == "task":
         return task_lessons(episode, tokenizer, context)
-    out = conversation_lessons(episode, tokenizer, controls, openings)
+    out = conversation_lessons(episode, tokenizer, controls, openings, known)
     for part in (out.new, out.probes, out.controls, out.contrast):
         part[:] = [lesson for lesson in part if len(lesson.ids) <= context]
     out.openings = [prompt for prompt in out.openings if len(prompt) < context]

@@ -66,10 +66,10 @@ class Settings:
     perplexity_limit: float = PERPLEXITY_LIMIT
     norm_limit: float = NORM_LIMIT
     controls: int = 4  # unrelated questions whose answers must stay
-    openings: int = 16  # more of them, of whose answers only the first id is kept
+    openings: int = 24  # more of them, of whose answers only the first id is kept
     loose: int = 1  # lessons beside the new ones that may be wrong when it is enough
     opening: float = 4.0  # weight of an answer's first id in the loss
-    share: float = 0.05  # these three: see Curvature
+    share: float = 0.1  # these three: see Curvature
     damping: float = 0.02
     asked: float = 1.0
 
@@ -226,7 +226,9 @@ class Session:
         blank = Record(kind=episode.kind, title=episode.title(), episode=episode.id, method=method, state="skipped")
         if mode == "off":
             return blank.model_copy(update={"reason": "the memory is off"})
-        plan = lessons_of.lessons(episode, self.tokenizer, context, settings.controls, settings.openings)
+        known = {(fact[0], fact[1]) for record in self.store.records() if record.state == "accepted"
+                 for fact in record.facts}
+        plan = lessons_of.lessons(episode, self.tokenizer, context, settings.controls, settings.openings, known)
         if not plan.new:
             why = "nothing in it was verified" if episode.kind == "task" else "nothing was told that can be asked for"
             return blank.model_copy(update={"reason": why})
