@@ -74,9 +74,16 @@ def _parser() -> Parser:
     return Parser(Language(tree_sitter_bash.language()))
 
 
+# The grammar reads a compound command behind `!` as a simple one called "{" or "case". A status does not matter here, so
+# that `!` is blanked out, wherever it stands: in a quoted text it changes nothing that runs.
+_NEGATED = re.compile(r"(?<![^\s;&|(){}!`])!(?=\s+(?:[{(!]|(?:if|for|while|until|case|select|time|coproc|function)\b|\[\[))")
+
+
 def parse(text: str) -> Script:
     """Never raises: what cannot be parsed is a Script with a ``problem``."""
     script = Script()
+    while (plain := _NEGATED.sub(" ", text)) != text:
+        text = plain
     try:
         root = _parser().parse(text.encode("utf-8", "surrogateescape")).root_node
     except (UnicodeEncodeError, ValueError):
@@ -324,6 +331,8 @@ class _Reader:
                 reserved, *others = flat[0].split()
                 self.script.unknown_nodes.add(reserved)
                 flat = (*others, *flat[1:])
+                while flat and re.match(r"\w+=", flat[0]):  # `a=1 { b=2 rm x; }`: bash refuses it, but who knows
+                    flat = flat[1:]
             self._add(Simple(flat, tuple(assigns), writes, feeders, background))
 
     def _add(self, simple: Simple) -> None:
