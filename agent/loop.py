@@ -7,6 +7,7 @@ The harness owns the format: it writes the markers, and the model only fills the
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import threading
 import time
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 PLAN_TOKENS, COMMAND_TOKENS, ANSWER_TOKENS = 96, 160, 128
 RESAMPLES, RESAMPLE_TEMPERATURE = 3, 0.7  # tries after the greedy one when a command is empty or does not parse
 REJECTIONS = 3  # rejected commands after which a task ends
+NEUTRAL = "The output above shows it."
+_NUMBER = re.compile(r"\d+")
 SCAN_NAMES = 2000  # entries of the working folder that are looked at
 
 
@@ -246,7 +249,9 @@ class Agent:
         raise _End("gave-up", f"the model wrote no usable command in {RESAMPLES + 1} tries (the last: {said[:80]!r})")
 
     def _answer(self, turns: Sequence[Turn], result: TaskResult, hooks: Hooks, tally: _Tally) -> None:
-        result.answer = self._write(turns, "assistant", ANSWER_TOKENS, tally, hooks.answer_text).text.strip()
+        # not streamed: it is a sentence, and it must be looked at before anybody reads it
+        result.answer = grounded(self._write(turns, "assistant", ANSWER_TOKENS, tally).text.strip(), turns)
+        hooks.answer_text(result.answer)
         hooks.answer(result.answer)
         if not result.answer and not result.steps:
             raise _End("gave-up", "the model neither ran a command nor said anything")
@@ -366,6 +371,15 @@ class _Tally:
     @property
     def speed(self) -> float:
         return self.tokens / self.seconds if self.seconds > 0 else 0.0
+
+
+def grounded(answer: str, turns: Sequence[Turn]) -> str:
+    """The answer, or a neutral sentence when it states a number that stands nowhere in what the model has read: a
+    number in an answer is a copy, and a small model's copy can be wrong while the output above it is right."""
+    read = {number for turn in turns for number in _NUMBER.findall(turn.text)}
+    if set(_NUMBER.findall(answer)) <= read:
+        return answer
+    return NEUTRAL if any(turn.role == "output" for turn in turns) else ""
 
 
 def visible_output(step: Step) -> str:

@@ -30,7 +30,9 @@ def state_folder(*parts: str) -> Path:
     """A folder under :func:`state_home`, made with mode 0700."""
     folder = state_home().joinpath(*parts)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state_home().parent.mkdir(parents=True, exist_ok=True)
+        for depth in range(len(parts) + 1):  # mkdir(parents=True) would give the folders between the default rights
+            state_home().joinpath(*parts[:depth]).mkdir(mode=0o700, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError(13, "not writable", str(folder))
     except OSError as error:

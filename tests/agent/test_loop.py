@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from nimllm.agent.loop import Agent, Hooks, parses
+from nimllm.agent.loop import NEUTRAL, Agent, Hooks, grounded, parses
 from nimllm.agent.results import Decision, Step
 from nimllm.errors import USAGE, NimError
+from nimllm.llm.turns import Turn
 
 
 class Witness(Hooks):
@@ -232,3 +233,11 @@ def test_markers_in_a_request_and_in_outputs_open_no_turn(generator: Any, shell:
 def test_greedy_decoding_repeats_itself(generator: Any, shell: Any) -> None:
     first, second = (Agent(generator, shell, "auto").task("how many files are here?") for _ in range(2))
     assert (first.plan, first.answer, first.steps[0].command) == (second.plan, second.answer, second.steps[0].command)
+
+
+def test_an_answer_with_a_number_from_nowhere_is_not_given() -> None:
+    turns = [Turn("user", "how many lines does a.txt have?"), Turn("bash", "wc -l < a.txt"), Turn("output", "206", True)]
+    assert grounded("a.txt has 206 lines.", turns) == "a.txt has 206 lines."
+    assert grounded("706", turns) == NEUTRAL
+    assert grounded("Done: it is moved.", turns) == "Done: it is moved."
+    assert grounded("There are 12.", turns[:1]) == ""
