@@ -236,7 +236,8 @@ def test_greedy_decoding_repeats_itself(generator: Any, shell: Any) -> None:
 
 
 def test_an_answer_with_a_number_from_nowhere_is_not_given() -> None:
-    turns = [Turn("user", "how many lines does a.txt have?"), Turn("bash", "wc -l < a.txt"), Turn("output", "206", True)]
+    turns = [Turn("user", "how many lines does a.txt have?"), Turn("bash", "wc -l < a.txt")]
+    turns.append(Turn("output", "206", tainted=True))
     assert grounded("a.txt has 206 lines.", turns) == "a.txt has 206 lines."
     assert grounded("706", turns) == NEUTRAL
     assert grounded("Done: it is moved.", turns) == "Done: it is moved."
