@@ -19,8 +19,7 @@ from nimllm.errors import CONFIG, OK, NimError, UsageError
 from nimllm.llm.config import read_config
 from nimllm.llm.packing import Packer
 from nimllm.llm.shards import Shard, ShardWriter
-from nimllm.llm.text import _turns as read_turns
-from nimllm.llm.text import documents
+from nimllm.llm.text import documents, read_turns
 from nimllm.llm.tokenizer import Tokenizer
 from nimllm.llm.turns import Turn, render
 

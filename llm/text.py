@@ -253,7 +253,7 @@ def _jsonl(path: Path, column: str) -> Iterator[Document]:
         if isinstance(text, str):
             document = Document(_sound(text, where), where)
         elif "messages" in row or "turns" in row:
-            document = Document("", where, _turns(row.get("messages", row.get("turns")), where))
+            document = Document("", where, read_turns(row.get("messages", row.get("turns")), where))
         else:
             raise NimError(f"{where} has no text in {column!r}", f"its fields are {', '.join(map(str, row)) or 'none'}",
                            "name the field with --column")
@@ -274,7 +274,7 @@ def _sound(text: str, where: str) -> str:
     return text
 
 
-def _turns(rows: object, where: str) -> tuple[Turn, ...]:
+def read_turns(rows: object, where: str) -> tuple[Turn, ...]:
     """Turns from ``[{"role", "content" or "text"}]``; what a tool said is tainted."""
     turns: list[Turn] = []
     for given in rows if isinstance(rows, list) else [None]:
