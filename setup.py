@@ -3,7 +3,7 @@
 from setuptools import Extension, setup
 
 SOURCES = ["engine", "model", "forward", "threads", "kernels_portable", "kernels_avx2", "kernels_avx512"]
-HEADERS = ["engine.h", "model.h", "threads.h", "kernels.h", "kernels_body.h"]
+HEADERS = ["engine.h", "failure.h", "model.h", "threads.h", "kernels.h", "kernels_body.h"]
 
 # A plain C library loaded with ctypes: it neither includes nor links Python. No -march: one file runs on every x86-64,
 # the processor is asked at run time. Optional: without a compiler the package installs and decodes with torch.

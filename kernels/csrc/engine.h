@@ -32,7 +32,10 @@ enum {
     NIMLLM_BAD_ARGUMENT = 6, /* a null pointer, a negative count, a position after the end */
     NIMLLM_NO_ISA = 7,       /* the processor or the build lacks the instruction set asked for */
     NIMLLM_BUSY = 8,         /* another thread is inside this engine */
-    NIMLLM_INTERNAL = 9
+    NIMLLM_INTERNAL = 9,
+    NIMLLM_BAD_FILE = 10, /* a packed file is missing, truncated, inconsistent or not ours; nothing was computed */
+    NIMLLM_NO_TOKEN = 11, /* every token is forbidden */
+    NIMLLM_NOT_FINITE = 12 /* the logits are not finite: the weights are damaged */
 };
 
 enum { NIMLLM_POS_ROPE = 0, NIMLLM_POS_LEARNED = 1 };

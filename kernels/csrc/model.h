@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <stdexcept>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "engine.h"
+#include "failure.h"
 #include "kernels.h"
 #include "threads.h"
 
@@ -32,11 +32,6 @@ private:
     std::vector<void *> slabs_;
     char *next_ = nullptr;
     size_t left_ = 0;
-};
-
-struct Failure : std::runtime_error {
-    Failure(int code, const std::string &what) : std::runtime_error(what), code(code) {}
-    int code;
 };
 
 struct Norm {
