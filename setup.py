@@ -5,7 +5,11 @@ from setuptools import Extension, setup
 SOURCES = ["engine", "model", "forward", "threads", "kernels_portable", "kernels_avx2", "kernels_avx512"]
 HEADERS = ["engine.h", "failure.h", "model.h", "threads.h", "kernels.h", "kernels_body.h"]
 
-# A plain C library loaded with ctypes: it neither includes nor links Python. No -march: one file runs on every x86-64,
+TRAIN_SOURCES = ["train/parallel", "threads"]
+TRAIN_HEADERS = ["train/parallel.h", "threads.h"]
+FLAGS = ["-O3", "-std=c++17", "-pthread", "-fvisibility=hidden", "-Wno-psabi", "-g0"]
+
+# Plain C libraries loaded with ctypes: they neither include nor link Python. No -march: one file runs on every x86-64,
 # the processor is asked at run time. Optional: without a compiler the package installs and decodes with torch.
 setup(
     ext_modules=[
@@ -14,9 +18,18 @@ setup(
             [f"kernels/csrc/{name}.cpp" for name in SOURCES],
             depends=[f"kernels/csrc/{name}" for name in HEADERS],
             language="c++",
-            extra_compile_args=["-O3", "-std=c++17", "-pthread", "-fvisibility=hidden", "-Wno-psabi", "-g0"],
+            extra_compile_args=FLAGS,
             extra_link_args=["-pthread"],
             optional=True,
-        )
+        ),
+        Extension(
+            "nimllm.kernels._train",
+            [f"kernels/csrc/{name}.cpp" for name in TRAIN_SOURCES],
+            depends=[f"kernels/csrc/{name}" for name in TRAIN_HEADERS],
+            language="c++",
+            extra_compile_args=FLAGS,
+            extra_link_args=["-pthread"],
+            optional=True,
+        ),
     ]
 )

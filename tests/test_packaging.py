@@ -103,7 +103,7 @@ def test_wheel_holds_every_module_and_the_engine(tmp_path: Path) -> None:
     for room in ROOMS:
         for path in sources(room):
             assert f"nimllm/{path.relative_to(ROOT)}" in names
-    assert any(name.startswith("nimllm/kernels/_engine") for name in names)
+    assert all(any(name.startswith(f"nimllm/kernels/{lib}") for name in names) for lib in ("_engine", "_train"))
     assert not any(name.split("/")[0] in ROOMS for name in names)
 
 
