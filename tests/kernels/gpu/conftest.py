@@ -1,0 +1,31 @@
+"""Where the Triton kernels are tested: on the GPU when there is one, else in Triton's interpreter on the CPU.
+
+Triton decides when a kernel's file is imported, so one process tests one of the two. A test takes ``device`` and runs
+under both: ``pytest tests/kernels/gpu`` in the interpreter, ``pytest -m gpu tests/kernels/gpu`` on the GPU. On a machine
+with a GPU the interpreter's run needs ``TRITON_INTERPRET=1`` in the environment. Tests of what only a GPU can show take
+``device`` as well, and carry the mark ``gpu`` themselves.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+
+import pytest
+import torch
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+
+collect_ignore_glob = [] if find_spec("triton") else ["test_*.py"]  # they import it, and so do the kernels
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """The device a Triton kernel runs on in this test."""
+    if request.param == "cpu" and not INTERPRETED:
+        pytest.skip("the interpreter was not asked for: TRITON_INTERPRET=1")
+    if request.param == "cuda" and (INTERPRETED or not torch.cuda.is_available()):
+        pytest.skip("needs a GPU, and TRITON_INTERPRET unset")
+    return torch.device(request.param)
