@@ -7,8 +7,11 @@ implementation name for every op that has it (``NIMLLM_KERNELS=reference``, or
 ``linear_cross_entropy=reference,decode=torch``).
 
 A new piece of hardware is one new file beside this one, which ends with calls of :func:`register`, and one entry for
-it in ``_TABLE``'s neighbour ``_PLUGINS``. That is the place of Triton (devices ``("cuda",)``; ROCm is "cuda" to torch)
-and of quantised engines (op ``decode``). docs/porting.md tells the steps.
+it in ``_TABLE``'s neighbour ``_PLUGINS``. docs/porting.md tells the steps. To torch, ROCm's devices are called "cuda".
+
+An implementation can be in the table without being a default: ``passed_over`` says why, and naming it in
+``NIMLLM_KERNELS`` uses it all the same. So Triton's interpreter stays reachable on a CPU (``TRITON_INTERPRET=1
+NIMLLM_KERNELS=triton-interpreter``), and every kind of SDPA on every GPU.
 
 Importing this module imports neither torch nor numpy; an implementation's module is imported when it is first used.
 """
@@ -17,9 +20,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 from nimllm.errors import NimError, UsageError
@@ -32,6 +37,10 @@ def _always() -> str | None:
     return None
 
 
+def _never_passed_over(device: str) -> str | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Impl:
     """One implementation of one op."""
@@ -40,6 +49,7 @@ class Impl:
     devices: tuple[str, ...]  # torch device types ("cpu", "cuda", "mps"), or ANY
     target: str  # "module:attribute", imported at first use
     available: Callable[[], str | None] = _always  # None, or why it cannot be used, in a sentence
+    passed_over: Callable[[str], str | None] = _never_passed_over  # why it is no default on a device it fits, or None
 
     def fits(self, device: str) -> bool:
         return self.devices == ANY or device in self.devices
@@ -56,20 +66,84 @@ def _engine_available() -> str | None:
     return engine.available()
 
 
+def _gpu() -> str | None:
+    import torch
+
+    return None if torch.cuda.is_available() else "no GPU: torch sees neither CUDA nor ROCm"
+
+
+@cache
+def _triton() -> str | None:
+    """Why Triton's kernels cannot run on this machine's GPU."""
+    if find_spec("triton") is None:
+        return "triton is not installed"
+    if reason := _gpu():
+        return reason
+    import torch
+
+    if torch.version.hip is None and torch.cuda.get_device_capability() < (8, 0):
+        return "no GPU that they are written for: compute capability 8.0 or later"
+    if not (os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")):
+        return "no C compiler, which Triton needs to start its kernels"
+    return None
+
+
+def _interpreter() -> str | None:
+    if find_spec("triton") is None:
+        return "triton is not installed"
+    return None if os.environ.get("TRITON_INTERPRET") == "1" else "Triton's interpreter needs TRITON_INTERPRET=1"
+
+
+def _for_tests(device: str) -> str | None:
+    return "it is for tests: numpy, thousands of times slower than a GPU"
+
+
+def _not_before_hopper(device: str) -> str | None:
+    """cuDNN's attention against flash, training shapes: 1.7 to 2.3 times on an H100, but 0.82 on an A100, 0.93 on an
+    A10G, 1.00 on an L40S, 0.88 on a Blackwell workstation card (huggingface/transformers #48163)."""
+    import torch
+
+    if torch.version.hip is not None:
+        return "there is no cuDNN on ROCm"
+    if torch.cuda.is_available() and torch.cuda.get_device_capability()[0] in (9, 10):
+        return None
+    return "flash is level or faster on this GPU"
+
+
+def _not_measured(device: str) -> str | None:
+    return "not yet measured against SDPA on this device"
+
+
 def _reference(op: str) -> Impl:
     return Impl("reference", ANY, f"nimllm.kernels.reference:{op}")
+
+
+def _in_triton(file: str, op: str, passed_over: Callable[[str], str | None] = _never_passed_over) -> list[Impl]:
+    """The rows of a kernel of ``nimllm/kernels/gpu``, which has the op's name."""
+    target = f"nimllm.kernels.gpu.{file}:{op}"
+    return [
+        Impl("triton", ("cuda",), target, _triton, passed_over),
+        Impl("triton-interpreter", ("cpu",), target, _interpreter, _for_tests),
+    ]
 
 
 # op -> implementations, best first; plain torch is always last
 _TABLE: dict[str, list[Impl]] = {
     "rms_norm": [_reference("rms_norm")],
+    "add_rms_norm": [_reference("add_rms_norm")],
     "layer_norm": [Impl("torch", ANY, "nimllm.kernels.fused:layer_norm"), _reference("layer_norm")],
     "rope": [_reference("rope")],
+    "qk_norm_rope": [_reference("qk_norm_rope")],
+    # The order on a GPU is from literature until it is measured (see _not_before_hopper). Triton: at head dim 64 plain
+    # Triton beats flash 2 by 10 to 20 %, at 128 it loses (triton-lang/triton #5437); cuDNN on Hopper beats both.
     "attention": [
         Impl("blocked", ("cpu",), "nimllm.kernels.attention:blocked_attention"),
+        Impl("sdpa-cudnn", ("cuda",), "nimllm.kernels.sdpa:attention_cudnn", _gpu, _not_before_hopper),
+        Impl("sdpa-flash", ("cuda",), "nimllm.kernels.sdpa:attention_flash", _gpu),
         Impl("torch", ANY, "nimllm.kernels.fused:attention"),
         _reference("attention"),
     ],
+    "attention_packed": [_reference("attention_packed")],
     "swiglu": [_reference("swiglu")],
     "gelu": [_reference("gelu")],
     "relu2": [_reference("relu2")],
@@ -77,13 +151,21 @@ _TABLE: dict[str, list[Impl]] = {
         Impl("chunked", ANY, "nimllm.kernels.loss:linear_cross_entropy_chunked"),
         _reference("linear_cross_entropy"),
     ],
+    "token_logprobs": [
+        Impl("chunked", ANY, "nimllm.kernels.logprobs:token_logprobs"),
+        _reference("token_logprobs"),
+    ],
+    "clip_adamw": [_reference("clip_adamw")],
+    "newton_schulz": [_reference("newton_schulz")],
+    "top_saliency": [_reference("top_saliency")],
+    "grid_add": [_reference("grid_add")],
     # a class, not a function: Engine's face (config, tensors, dtype, threads), logits of a growing sequence
     "decode": [
         Impl("engine", ("cpu",), "nimllm.kernels.engine:Engine", _engine_available),
         Impl("torch", ("cpu",), "nimllm.kernels.decoder:Decoder"),
     ],
 }
-# modules that register further implementations when they are imported, e.g. "nimllm.kernels.triton"
+# modules that register further implementations when they are imported
 _PLUGINS: list[str] = []
 
 
@@ -122,7 +204,7 @@ def _choose(op: str, device: str, override: str) -> Impl:
     for row in rows:
         if not row.fits(device):
             continue
-        reason = row.available()
+        reason = row.passed_over(device) or row.available()
         if reason is None:
             return row
         reasons.append(f"{row.name}: {reason}")
@@ -164,16 +246,24 @@ def _known() -> str:
 
 
 def table(device: Any = "cpu") -> list[dict[str, str]]:
-    """Rows for ``nimllm doctor``: op, implementation, devices, state ("used", "ready", or why not)."""
+    """Rows for ``nimllm doctor``: op, implementation, devices, state ("used", "ready", or why not).
+
+    "ready" comes after the one in use. A reason is why it cannot be used, or else why it is no default here.
+    """
     _load_plugins()
     name = str(device).partition(":")[0]
     result = []
     for op, rows in _TABLE.items():
-        used = choose(op, device) if any(row.fits(name) for row in rows) else None
+        try:
+            used = choose(op, device)
+        except UsageError:
+            raise  # NIMLLM_KERNELS asks for what cannot be
+        except NimError:
+            used = None
         for row in rows:
             if not row.fits(name):
                 state = f"not for {name}"
             else:
-                state = "used" if row is used else row.available() or "ready"
+                state = "used" if row is used else row.available() or row.passed_over(name) or "ready"
             result.append({"op": op, "implementation": row.name, "devices": ", ".join(row.devices), "state": state})
     return result
