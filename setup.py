@@ -2,8 +2,9 @@
 
 from setuptools import Extension, setup
 
-SOURCES = ["engine", "model", "forward", "threads", "kernels_portable", "kernels_avx2", "kernels_avx512"]
-HEADERS = ["engine.h", "failure.h", "model.h", "threads.h", "kernels.h", "kernels_body.h"]
+SOURCES = ["engine", "model", "forward", "threads", "json", "weights_file", "weights_writer",
+           "kernels_portable", "kernels_avx2", "kernels_avx512"]
+HEADERS = ["engine.h", "failure.h", "json.h", "weights_file.h", "model.h", "threads.h", "kernels.h", "kernels_body.h"]
 
 TRAIN_SOURCES = ["train/parallel", "threads"]
 TRAIN_HEADERS = ["train/parallel.h", "threads.h"]

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "model.h"
+#include "weights_file.h"
 
 struct nimllm_engine {
     nimllm_engine(const nimllm_config &config, const nimllm_tensor *tensors, int64_t count)
@@ -84,5 +85,21 @@ int32_t nimllm_truncate(nimllm_engine *engine, int64_t position) {
 int64_t nimllm_position(const nimllm_engine *engine) { return engine ? engine->model.position() : 0; }
 const char *nimllm_isa(const nimllm_engine *engine) { return engine ? engine->model.isa() : ""; }
 int64_t nimllm_bytes_per_token(const nimllm_engine *engine) { return engine ? engine->model.bytes_per_token() : 0; }
+
+int32_t nimllm_check_file(const char *path, char *message, size_t size) {
+    if (!path) return fail(NIMLLM_BAD_ARGUMENT, "a null pointer", message, size);
+    try {
+        const nimllm::WeightsFile file(path);
+        return NIMLLM_OK;
+    } catch (const nimllm::Failure &error) {
+        return fail(error.code, error.what(), message, size);
+    } catch (const std::bad_alloc &) {
+        return fail(NIMLLM_NO_MEMORY, "not enough memory for the file", message, size);
+    } catch (const std::exception &error) {
+        return fail(NIMLLM_INTERNAL, error.what(), message, size);
+    } catch (...) {
+        return fail(NIMLLM_INTERNAL, "unknown failure", message, size);
+    }
+}
 
 }  // extern "C"

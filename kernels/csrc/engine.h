@@ -78,6 +78,9 @@ NIMLLM_API int64_t nimllm_position(const nimllm_engine *engine);
 NIMLLM_API const char *nimllm_isa(const nimllm_engine *engine);
 /* Bytes of weights that one decoded token reads (the embedding table counts once, as the head). */
 NIMLLM_API int64_t nimllm_bytes_per_token(const nimllm_engine *engine);
+/* NIMLLM_OK when the file is packed weights of ours (weights_file.h) with nothing wrong in its header and its sizes;
+ * else NIMLLM_BAD_FILE, and message says what. Computes nothing. */
+NIMLLM_API int32_t nimllm_check_file(const char *path, char *message, size_t size);
 
 #ifdef __cplusplus
 }
