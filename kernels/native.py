@@ -99,3 +99,20 @@ def function(name: str, arguments: str, result: str = "n") -> Callable[..., Any]
     call = getattr(_start()[0], name)
     call.argtypes, call.restype = [_KINDS[letter] for letter in arguments], _KINDS[result]
     return call
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep what it frees, instead of asking the system for the same pages again in every step; True
+    where the C library is glibc, else nothing is done.
+
+    glibc gives every tensor above 32 MB, and the top of the heap, back at once, and each page that comes again is a
+    fault and 4 KB of zeros: 370,000 of them in a training step (10.4M parameters, V 32000, 8 x 512 tokens, bf16), which
+    took 1.20 s with them and 0.73 s without, on the same two cores; peak memory grew by 3 to 12 %. For processes that
+    train: the memory comes back with ``malloc_trim`` or when the process ends.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):  # TypeError: Windows
+        return False
+    trim_threshold, mmap_max = -1, -4  # malloc.h
+    return bool(mallopt(mmap_max, 0)) and bool(mallopt(trim_threshold, -1))

@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from nimllm.errors import CONFIG, INTERRUPTED, TERMINATED, NimError
+from nimllm.kernels.native import keep_freed_memory
 from nimllm.llm import plots
 from nimllm.llm.batches import IGNORE, Windows
 from nimllm.llm.checkpoint import write_tensors
@@ -158,6 +159,8 @@ class Trainer:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.device = pick_device(settings.device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.bf16 = settings.dtype == "bf16" or (settings.dtype == "auto" and gains_by_bf16(self.device))
         pad = tokenizer.pad
         self.train = Windows(Shard(train), config.context, settings.seed, settings.aligned, pad)

@@ -76,3 +76,16 @@ def test_asking_costs_no_torch() -> None:
 def test_unknown_function() -> None:
     with pytest.raises(AttributeError):
         native.function("nimllm_train_nonsense", "")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts page faults")
+def test_freed_memory_comes_back_without_page_faults() -> None:
+    code = (
+        "import ctypes, resource, torch; from nimllm.kernels import native;"
+        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt;"
+        "kept = native.keep_freed_memory();"
+        "step = lambda: [torch.ones(16 * 2**20), torch.ones(2**20)];"
+        "step(); before = faults(); sum(len(step()) for _ in range(5)); new = faults() - before;"
+        "assert new < 1000 or not kept, new"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
