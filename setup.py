@@ -6,6 +6,9 @@ SOURCES = ["engine", "model", "forward", "threads", "json", "weights_file", "wei
            "kernels_portable", "kernels_avx2", "kernels_avx512"]
 HEADERS = ["engine.h", "failure.h", "json.h", "weights_file.h", "model.h", "threads.h", "kernels.h", "kernels_body.h"]
 
+SOURCES += ["bandwidth", "peaks"]  # what the machine can do: nimllm bench
+HEADERS += ["limits.h", "limits_threads.h"]
+
 TRAIN_SOURCES = ["train/parallel", "threads"]
 TRAIN_HEADERS = ["train/parallel.h", "threads.h"]
 FLAGS = ["-O3", "-std=c++17", "-pthread", "-fvisibility=hidden", "-Wno-psabi", "-g0"]

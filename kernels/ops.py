@@ -211,6 +211,11 @@ def _choose(op: str, device: str, override: str) -> Impl:
     raise NimError(f"no implementation of {op} runs on {device}", "; ".join(reasons), "see nimllm doctor")
 
 
+def rows(op: str) -> tuple[Impl, ...]:
+    """Every implementation of an op, best first, whether or not it can be used here; UsageError for an unknown op."""
+    return tuple(_rows(op))
+
+
 def _rows(op: str) -> list[Impl]:
     _load_plugins()
     if op not in _TABLE:

@@ -183,6 +183,12 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true")
 
 
+def _bench(parser: argparse.ArgumentParser) -> None:
+    from nimllm.llm.bench.options import add
+
+    add(parser)
+
+
 # name: (what it does, arguments, target)
 COMMANDS = {
     "train": ("train a tokenizer and a GPT on your text", _train, "nimllm.llm.command:main"),
@@ -195,6 +201,7 @@ COMMANDS = {
     ),
     "align": ("fine-tune a trained model", _align, "nimllm.alignment.sft:main"),
     "eval": ("measure a model", _eval, ""),
+    "bench": ("measure speed beside the machine's limits and other programs", _bench, "nimllm.llm.bench.command:main"),
     "doctor": ("what is in force on this machine, and why", _doctor, "nimllm.agent.doctor:main"),
 }
 _EVALUATIONS = {"shell": "nimllm.agent.gym.evaluate:main", "loss": "nimllm.llm.evaluate:main"}

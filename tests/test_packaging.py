@@ -125,6 +125,7 @@ COMMANDS = [
     ["memory", "show", "--help"],
     ["align", "sft", "--help"],
     ["eval", "shell", "--help"],
+    ["bench", "decode", "--help"],
     ["doctor", "--help"],
 ]
 

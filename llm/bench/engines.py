@@ -1,0 +1,100 @@
+"""Our side of decoding and reading a prompt: whatever the table of ops names for the device."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nimllm.errors import NimError
+from nimllm.kernels import ops
+from nimllm.llm.bench.rounds import steady
+from nimllm.llm.bench.shapes import Subject
+
+SEED = 20
+
+
+def prompt_ids(subject: Subject, length: int) -> list[int]:
+    """Random ids, the same ones every time; none of the special ones."""
+    low = min(64, subject.config.vocab_size // 2)
+    return np.random.default_rng(SEED).integers(low, subject.config.vocab_size, length).tolist()
+
+
+def check_length(subject: Subject, length: int) -> None:
+    """NimError 2 when the text does not fit the model."""
+    if length > subject.config.context:
+        raise NimError(f"{length} tokens do not fit {subject.name}", f"its context is {subject.config.context}",
+                       "shorten --prompt-tokens or --tokens", 2)
+
+
+class EngineContestant:
+    """One engine with the subject's weights. ``prompt`` ids are read first; ``tokens`` are decoded greedily (0: only
+    the reading is timed); ``samples`` texts continue one prompt."""
+
+    name = "nimllm"
+
+    def __init__(self, subject: Subject, dtype: str, threads: int | None, device: str, prompt: int, tokens: int,
+                 samples: int = 1) -> None:
+        check_length(subject, prompt + tokens)
+        self.dtype, self._tokens, self._samples = dtype, tokens, samples
+        self._ids = prompt_ids(subject, prompt)
+        self._engine, implementation = _open(subject, dtype, threads, device)
+        self.threads = int(getattr(self._engine, "threads", 1))
+        isa = getattr(self._engine, "isa", "")
+        self.what = f"{implementation}{f' {isa}' if isa else ''}"
+        if samples > 1 and not hasattr(self._engine, "generate_batch"):
+            raise NimError("this engine decodes one text at a time", f"{implementation} has no batched decode",
+                           "leave --samples out", 2)
+
+    @property
+    def bytes_per_token(self) -> int | None:
+        """Bytes of weights that one step reads; None where the implementation does not say."""
+        value = getattr(self._engine, "bytes_per_token", None)
+        return None if value is None else int(value)
+
+    def measure(self) -> dict[str, float]:
+        return {"decode" if self._tokens else "prefill": steady(self._decode if self._tokens else self._read)}
+
+    def _read(self) -> float:
+        self._engine.truncate(0)
+        began = time.perf_counter()
+        self._engine.extend(self._ids)
+        return len(self._ids) / (time.perf_counter() - began)
+
+    def _decode(self) -> float:
+        """Tokens per second of decoding after the prompt; the first comes with the prompt and is not counted."""
+        engine = self._engine
+        engine.truncate(0)
+        logits = engine.extend(self._ids)
+        began = time.perf_counter()
+        for _ in range(self._tokens):
+            logits = engine.extend([int(logits.argmax())])
+        return self._tokens / (time.perf_counter() - began)
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+def _open(subject: Subject, dtype: str, threads: int | None, device: str) -> tuple[Any, str]:
+    if device != "cpu":
+        from nimllm.llm.generate import TorchBackend
+        from nimllm.llm.model import GPT
+
+        if dtype not in ("fp32", "bf16"):
+            raise NimError(f"no {dtype} on {device}", "a GPU decodes with fp32 or bf16", "give --dtype bf16", 2)
+        return TorchBackend(GPT(subject.config).load_numpy(subject.tensors), dtype), "torch"  # type: ignore[arg-type]
+    chosen = ops.choose("decode", device)
+    try:
+        engine = chosen.function(subject.config.model_dump(), subject.tensors, dtype=dtype, threads=threads)
+    except (ValueError, MemoryError) as error:
+        raise NimError(f"{chosen.name} cannot run {subject.name} in {dtype}", str(error), "choose another --dtype", 2
+                       ) from None
+    return engine, chosen.name
+
+
+def close_all(contestants: Sequence[Any]) -> None:
+    """Closes every one, also when one fails."""
+    for contestant in contestants:
+        contestant.close()
