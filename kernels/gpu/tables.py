@@ -1,0 +1,35 @@
+"""Many tensors in one launch: tables in device memory of where they lie, and of which program does which chunk.
+
+A program reads its row of ``chunks`` (a row of the table of tensors, and which chunk of it), then that row: addresses
+as int64, which ``tl.pointer_type`` makes pointers again, and sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import triton.language as tl
+from torch import Tensor
+
+from nimllm.kernels.gpu.launch import INTERPRETED
+
+TRITON = {torch.float32: tl.float32, torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}
+# entries of a program: 7.3M parameters make 445 programs, more than three on each of an H200's 132 processors. Few in
+# the interpreter, so that small tensors have several chunks
+CHUNK = 1024 if INTERPRETED else 16384
+BLOCK = 512 if INTERPRETED else 2048
+WARPS = 8
+
+
+def chunked(sizes: Sequence[int]) -> list[list[int]]:
+    """[row, chunk] of every program, for tensors of so many entries."""
+    return [[row, chunk] for row, size in enumerate(sizes) for chunk in range(-(-size // CHUNK))]
+
+
+def to_device(rows: list[Any], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A tensor of host numbers on ``device`` without waiting for what the GPU is doing."""
+    made = torch.tensor(rows, dtype=dtype)
+    # from pinned memory the copy needs no waiting; torch keeps that memory until the copy is done
+    return made.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else made
