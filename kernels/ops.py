@@ -72,11 +72,12 @@ def _gpu() -> str | None:
     return None if torch.cuda.is_available() else "no GPU: torch sees neither CUDA nor ROCm"
 
 
-@cache
 def _triton() -> str | None:
     """Why Triton's kernels cannot run on this machine's GPU."""
     if find_spec("triton") is None:
         return "triton is not installed"
+    if os.environ.get("TRITON_INTERPRET") == "1":
+        return "TRITON_INTERPRET=1 keeps Triton's kernels on the CPU"
     if reason := _gpu():
         return reason
     import torch
@@ -148,17 +149,19 @@ _TABLE: dict[str, list[Impl]] = {
     "gelu": [_reference("gelu")],
     "relu2": [_reference("relu2")],
     "linear_cross_entropy": [
+        *_in_triton("loss", "linear_cross_entropy"),
         Impl("chunked", ANY, "nimllm.kernels.loss:linear_cross_entropy_chunked"),
         _reference("linear_cross_entropy"),
     ],
     "token_logprobs": [
+        *_in_triton("loss", "token_logprobs"),
         Impl("chunked", ANY, "nimllm.kernels.logprobs:token_logprobs"),
         _reference("token_logprobs"),
     ],
-    "clip_adamw": [_reference("clip_adamw")],
-    "newton_schulz": [_reference("newton_schulz")],
-    "top_saliency": [_reference("top_saliency")],
-    "grid_add": [_reference("grid_add")],
+    "clip_adamw": [*_in_triton("optimizer", "clip_adamw"), _reference("clip_adamw")],
+    "newton_schulz": [*_in_triton("newton_schulz", "newton_schulz"), _reference("newton_schulz")],
+    "top_saliency": [*_in_triton("sparse", "top_saliency"), _reference("top_saliency")],
+    "grid_add": [*_in_triton("sparse", "grid_add"), _reference("grid_add")],
     # a class, not a function: Engine's face (config, tensors, dtype, threads), logits of a growing sequence
     "decode": [
         Impl("engine", ("cpu",), "nimllm.kernels.engine:Engine", _engine_available),

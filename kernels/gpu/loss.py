@@ -19,6 +19,8 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nimllm.kernels.gpu.launch import eager, on_device
+
 CHUNK = 2**25  # logits held at a time: 64 MiB of bf16, about an H200's L2 (50 MiB). To be measured
 _BLOCK = 4096
 _WARPS = 8
@@ -106,8 +108,9 @@ def log_softmax_rows(logits_nv: Tensor, targets_n: Tensor, logprobs_n: Tensor, n
     """Fills ``logprobs_n`` and ``norms_n`` (fp32); with ``gradient`` the logits become soft-max minus one-hot."""
     n, v = logits_nv.shape
     block = min(_BLOCK, triton.next_power_of_2(v))
-    _log_softmax_rows[(n,)](logits_nv, logits_nv.stride(0), targets_n, logprobs_n, norms_n, v, ignore_index,
-                            GRADIENT=gradient, BLOCK=block, num_warps=_WARPS)
+    with on_device(logits_nv):
+        _log_softmax_rows[(n,)](logits_nv, logits_nv.stride(0), targets_n, logprobs_n, norms_n, v, ignore_index,
+                                GRADIENT=gradient, BLOCK=block, num_warps=_WARPS)
 
 
 def logprob_gradient_rows(logits_nv: Tensor, targets_n: Tensor, norms_n: Tensor, upstream_n: Tensor,
@@ -115,8 +118,9 @@ def logprob_gradient_rows(logits_nv: Tensor, targets_n: Tensor, norms_n: Tensor,
     """The logits become the gradient of sum(upstream * log-probability of the target)."""
     n, v = logits_nv.shape
     block = min(_BLOCK, triton.next_power_of_2(v))
-    _logprob_gradient_rows[(n,)](logits_nv, logits_nv.stride(0), targets_n, norms_n, upstream_n, v, ignore_index,
-                                 BLOCK=block, num_warps=_WARPS)
+    with on_device(logits_nv):
+        _logprob_gradient_rows[(n,)](logits_nv, logits_nv.stride(0), targets_n, norms_n, upstream_n, v, ignore_index,
+                                     BLOCK=block, num_warps=_WARPS)
 
 
 def _chunks(n: int, v: int, chunk: int | None) -> list[slice]:
@@ -149,6 +153,9 @@ def _prepared(hidden_nd: Tensor, weight_vd: Tensor, targets_n: Tensor) -> torch.
         raise ValueError(f"hidden {tuple(hidden_nd.shape)} and weight {tuple(weight_vd.shape)} are not [n, d], [v, d]")
     if targets_n.shape != hidden_nd.shape[:1] or targets_n.dtype not in (torch.int32, torch.int64):
         raise ValueError(f"targets: one integer a row, not {targets_n.dtype} {tuple(targets_n.shape)}")
+    if not hidden_nd.device == weight_vd.device == targets_n.device:
+        devices = f"{hidden_nd.device}, {weight_vd.device}, {targets_n.device}"
+        raise ValueError(f"hidden, weight and targets are on {devices}")
     device = hidden_nd.device.type
     if torch.is_autocast_enabled(device):
         return torch.get_autocast_dtype(device)
@@ -193,6 +200,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return *made, None, None, None, None, None, None
 
 
+@eager
 def linear_cross_entropy(hidden_nd: Tensor, weight_vd: Tensor, targets_n: Tensor, ignore_index: int = -100,
                          chunk: int | None = None) -> Tensor:
     """Mean loss in nats, an fp32 scalar; the meaning of :func:`nimllm.kernels.reference.linear_cross_entropy`.
@@ -250,6 +258,7 @@ class _TokenLogprobs(torch.autograd.Function):
                 None if grad_weight is None else grad_weight.to(weight_dtype), None, None, None, None)
 
 
+@eager
 def token_logprobs(hidden_nd: Tensor, weight_vd: Tensor, targets_n: Tensor, ignore_index: int = -100,
                    chunk: int | None = None) -> Tensor:
     """fp32 [n], in nats, 0 where ignored; the meaning of :func:`nimllm.kernels.reference.token_logprobs`.

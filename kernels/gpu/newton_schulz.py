@@ -14,7 +14,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from nimllm.kernels.gpu.launch import INTERPRETED, on_device
+from nimllm.kernels.gpu.launch import INTERPRETED, eager, on_device
 
 # (rows of a tile, columns of a step, warps, stages) by the number of rows; to be measured. Small matrices need many
 # tiles to fill the processors, large ones large tiles to live from their registers.
@@ -83,6 +83,7 @@ def symmetric_product(x_bmn: Tensor, alpha: float = 1.0, added_bmm: Tensor | Non
     return out.to(x_bmn.dtype)
 
 
+@eager
 @torch.no_grad()
 def newton_schulz(matrices_bmn: Tensor, steps: int = 5, eps: float = 1e-7,
                   coefficients: tuple[float, float, float] = (3.4445, -4.7750, 2.0315)) -> Tensor:

@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from nimllm.kernels.gpu.launch import on_device
+from nimllm.kernels.gpu.launch import eager, on_device
 from nimllm.kernels.gpu.tables import BLOCK, CHUNK, TRITON, WARPS, chunked, to_device
 
 _TABLES = 16  # sets of tensors whose tables are kept
@@ -160,10 +160,11 @@ def _corrections(step: int | Tensor, lr: float | Tensor, betas: tuple[float, flo
         rate = torch.as_tensor(lr, dtype=torch.float64, device=device)
         three = (rate, rate / (1 - betas[0] ** number), (1 - betas[1] ** number).sqrt())
         return torch.stack([x.reshape(()) for x in three]).float(), (0.0, 0.0, 1.0)
-    number, rate = float(step), float(lr)
-    return None, (rate, rate / (1 - betas[0] ** number), math.sqrt(1 - betas[1] ** number))
+    times, speed = float(step), float(lr)
+    return None, (speed, speed / (1 - betas[0] ** times), math.sqrt(1 - betas[1] ** times))
 
 
+@eager
 @torch.no_grad()
 def clip_adamw(params: Sequence[Tensor], grads: Sequence[Tensor], exp_avg: Sequence[Tensor],
                exp_avg_sq: Sequence[Tensor], step: int | Tensor, lr: float | Tensor, betas: tuple[float, float],

@@ -17,7 +17,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from nimllm.kernels.gpu.launch import on_device
+from nimllm.kernels.gpu.launch import eager, on_device
 from nimllm.kernels.gpu.tables import BLOCK, CHUNK, TRITON, WARPS, chunked, to_device
 from nimllm.kernels.reference import check_grid_add
 
@@ -121,6 +121,7 @@ def _runs(tensors: Sequence[Tensor]) -> list[tuple[torch.dtype, list[int]]]:
     return runs
 
 
+@eager
 @torch.no_grad()
 def top_saliency(tensors: Sequence[Tensor], count: int) -> tuple[Tensor, list[Tensor]]:
     """As :func:`nimllm.kernels.reference.top_saliency`, to the bit; the masks share one memory. Nothing waits for the
@@ -183,6 +184,7 @@ def _grid_add(base_ptr, where_ptr, sums_ptr, out_ptr, exponent, n, INDEX: tl.con
     tl.store(out_ptr + at, tl.where(total != 0, new, base), mask=inside)
 
 
+@eager
 @torch.no_grad()
 def grid_add(base: Tensor, where: Tensor | None, sums: Tensor, exponent: int, out: Tensor | None = None) -> Tensor:
     """As :func:`nimllm.kernels.reference.grid_add`, to the bit. An index outside is the caller's bug: not checked, as
