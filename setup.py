@@ -2,9 +2,10 @@
 
 from setuptools import Extension, setup
 
-SOURCES = ["engine", "model", "forward", "threads", "json", "weights_file", "weights_writer",
+SOURCES = ["engine", "model", "packing", "forward", "threads", "json", "weights_file", "weights_writer",
            "kernels_portable", "kernels_avx2", "kernels_avx512"]
-HEADERS = ["engine.h", "failure.h", "json.h", "weights_file.h", "model.h", "threads.h", "kernels.h", "kernels_body.h"]
+HEADERS = ["engine.h", "failure.h", "json.h", "weights_file.h", "model.h", "packing.h", "threads.h", "kernels.h",
+           "kernels_body.h"]
 
 SOURCES += ["bandwidth", "peaks"]  # what the machine can do: nimllm bench
 HEADERS += ["limits.h", "limits_threads.h"]

@@ -9,36 +9,47 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nimllm.kernels import reference
-from nimllm.kernels.engine import Floats, tensor_shapes
+from nimllm.kernels import quantised, reference
+from nimllm.kernels.engine import DTYPES, Floats, tensor_shapes
 
 
 class Decoder:
     """As :class:`nimllm.kernels.engine.Engine`, made of the reference ops; ``threads`` and ``isa`` change nothing.
 
     dtype "bf16" rounds weights and the inputs of matrix products to bf16 and does the arithmetic in fp32, which is what
-    the engine's bf16 means.
+    the engine's bf16 means; "q8" and "q4" round both as :mod:`nimllm.kernels.quantised` says.
     """
 
     def __init__(self, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], dtype: str = "fp32",
                  threads: int | None = None, isa: str = "auto") -> None:
         del threads, isa
-        if dtype not in ("fp32", "bf16"):
-            raise ValueError(f"dtype is fp32 or bf16, not {dtype!r}")
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype is one of {', '.join(DTYPES)}, not {dtype!r}")
         self.config, self.dtype = dict(config), dtype
         self.vocab_size, self.context = int(config["vocab_size"]), int(config["context"])
         self._tensors: dict[str, Tensor] = {}
         for name, shape in tensor_shapes(config).items():
             if name not in tensors or tensors[name].shape != shape:
                 raise ValueError(f"tensor {name} is missing or not of shape {shape}")
-            value = torch.from_numpy(np.array(tensors[name], dtype=np.float32))
-            self._tensors[name] = self._rounded(value) if value.dim() == 2 else value
+            value = np.array(tensors[name], dtype=np.float32)
+            if value.ndim == 2 and dtype in quantised.GROUP:
+                value = quantised.rounded_weights(value, dtype)
+            self._tensors[name] = torch.from_numpy(value)
+            if value.ndim == 2 and dtype == "bf16":
+                self._tensors[name] = self._narrow(self._tensors[name])
         self._keys: dict[int, Tensor] = {}  # layer -> [1, g, t, d]
         self._values: dict[int, Tensor] = {}
         self.position = 0
 
+    @staticmethod
+    def _narrow(x: Tensor) -> Tensor:
+        return x.to(torch.bfloat16).float()
+
     def _rounded(self, x: Tensor) -> Tensor:
-        return x.to(torch.bfloat16).float() if self.dtype == "bf16" else x
+        """The inputs of a matrix product."""
+        if self.dtype in quantised.GROUP:
+            return torch.from_numpy(quantised.rounded_inputs(x.numpy(), self.dtype))
+        return self._narrow(x) if self.dtype == "bf16" else x
 
     def _linear(self, x_td: Tensor, name: str) -> Tensor:
         y = self._rounded(x_td) @ self._tensors[f"{name}.weight"].T
@@ -59,6 +70,8 @@ class Decoder:
             q, k = self._norm(q, f"{at}.q_norm", rms=True), self._norm(k, f"{at}.k_norm", rms=True)
         if c["pos"] == "rope":
             q, k = (reference.rope(x, positions, c["rope_theta"]) for x in (q, k))
+        if self.dtype != "fp32":  # the cache is bf16
+            k, v = self._narrow(k), self._narrow(v)
         q, k, v = (x.transpose(1, 2) for x in (q, k, v))
         if layer in self._keys:
             k, v = torch.cat((self._keys[layer], k), 2), torch.cat((self._values[layer], v), 2)

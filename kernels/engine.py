@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_ABI = 1
+_ABI = 2
 _POS = {"rope": 0, "learned": 1}
 _NORM = {"rms": 0, "layer": 1}
 _FFN = {"swiglu": 0, "gelu": 1, "relu2": 2}
-_DTYPE = {"fp32": 0, "bf16": 1}
+_DTYPE = {"fp32": 0, "bf16": 1, "q8": 2, "q4": 3}
 _ISA = {"auto": 0, "portable": 1, "avx2": 2, "avx512": 3}
-_BAD_CONFIG, _BAD_TENSOR, _NO_MEMORY, _CONTEXT_FULL, _BAD_ID = 1, 2, 3, 4, 5
+_BAD_CONFIG, _BAD_TENSOR, _NO_MEMORY, _CONTEXT_FULL, _BAD_ID, _BAD_ARGUMENT = 1, 2, 3, 4, 5, 6
 
+DTYPES = tuple(_DTYPE)
 Floats = NDArray[np.float32]
 
 
@@ -58,6 +59,11 @@ def _load() -> tuple[ctypes.CDLL | None, str | None]:
                                    ctypes.c_char_p, ctypes.c_size_t]
     library.nimllm_extend.argtypes = [handle, ctypes.c_void_p, i64, ctypes.c_void_p, i32]
     library.nimllm_truncate.argtypes = [handle, i64]
+    library.nimllm_fork.argtypes = [handle, i64, i64]
+    library.nimllm_step.argtypes = [handle, ctypes.c_void_p, ctypes.c_void_p, i64, ctypes.c_void_p, ctypes.c_void_p]
+    library.nimllm_adopt.argtypes = [handle, i64]
+    library.nimllm_update.argtypes = [handle, ctypes.c_char_p, ctypes.c_void_p, i64, i64, ctypes.c_void_p, i64,
+                                      ctypes.c_char_p, ctypes.c_size_t]
     library.nimllm_free.argtypes = [handle]
     library.nimllm_free.restype = None
     for name, result in (("position", i64), ("bytes_per_token", i64), ("isa", ctypes.c_char_p)):
@@ -124,10 +130,12 @@ class Engine:
     """Logits of a growing sequence of token ids.
 
     config: the fields of llm.config.ModelConfig. tensors: fp32 arrays by their Hugging Face names, copied. dtype "bf16"
-    rounds weights and the inputs of matrix products to bf16 (half the memory traffic); sums, norms, soft-max and the
-    KV cache stay fp32. threads: default min(2, cores). The result's bits depend neither on the number of threads nor on
-    how the ids are split over calls. ValueError for a tensor that is missing or of another shape, and for an unknown
-    option; RuntimeError when the library is not there. Safe to share between Python threads: calls wait their turn.
+    rounds weights and the inputs of matrix products to bf16 (half the memory traffic), "q8" and "q4" to 8.25 and 4.5
+    bits a weight and 8 bits an input (see kernels/quantised.py); the KV cache is then bf16; sums, norms and soft-max
+    stay fp32. threads: default min(2, cores). The result's bits depend neither on the number of threads nor on
+    how the ids are split over calls or branches. ValueError for a tensor that is missing or of another shape, and for
+    an unknown option; RuntimeError when the library is not there. Safe to share between Python threads: calls wait
+    their turn.
     """
 
     def __init__(self, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], dtype: str = "fp32",
@@ -139,7 +147,8 @@ class Engine:
             raise RuntimeError(f"the C++ engine cannot be used: {reason}")
         self._library = library
         if dtype not in _DTYPE or isa not in _ISA:
-            raise ValueError(f"dtype {dtype!r}, isa {isa!r}: dtype is fp32 or bf16, isa is one of {', '.join(_ISA)}")
+            raise ValueError(f"dtype {dtype!r}, isa {isa!r}: dtype is one of {', '.join(_DTYPE)}, "
+                             f"isa one of {', '.join(_ISA)}")
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
         self.vocab_size, self.context = int(config["vocab_size"]), int(config["context"])
@@ -229,6 +238,71 @@ class Engine:
             if not 0 <= position <= now:
                 raise ValueError(f"cannot truncate to {position}: the engine holds {now} tokens")
             self._library.nimllm_truncate(handle, position)
+
+    def fork(self, count: int, room: int) -> None:
+        """Open ``count`` branches (at most 64) that continue the sequence side by side with up to ``room`` tokens each.
+
+        They share what is cached of the sequence. extend, truncate and fork end branches that are open.
+        """
+        with self._lock:
+            code = self._library.nimllm_fork(self._open(), count, room)
+        if code == _CONTEXT_FULL:
+            raise ValueError(f"the context of {self.context} is full")
+        if code == _NO_MEMORY:
+            raise MemoryError(f"not enough memory for {count} branches of {room} tokens")
+        if code:
+            raise ValueError(f"cannot open {count} branches of {room} tokens: 1 to 64, of at least one")
+
+    def step(self, ids: Sequence[int] | np.ndarray, which: Sequence[int] | np.ndarray | None = None) -> Floats:
+        """Append ids[i] to branch which[i] (default i), each branch at most once; logits [len(ids), vocab].
+
+        ValueError for a branch that is not open, named twice, or full, and for ids outside the vocabulary.
+        """
+        wide = np.asarray(ids, dtype=np.int64)
+        branch = np.arange(len(wide)) if which is None else np.asarray(which, dtype=np.int64)
+        if wide.ndim != 1 or not wide.size or branch.shape != wide.shape:
+            raise ValueError(f"ids and branches must be lists of one length, not of {wide.shape} and {branch.shape}")
+        if wide.min() < 0 or wide.max() >= self.vocab_size:
+            raise ValueError(f"an id is outside the vocabulary 0..{self.vocab_size - 1}")
+        if branch.min() < 0 or branch.max() > 63:
+            raise ValueError("a branch is not open")
+        narrow, places = wide.astype(np.int32), branch.astype(np.int32)
+        logits = np.empty((narrow.size, self.vocab_size), dtype=np.float32)
+        with self._lock:
+            code = self._library.nimllm_step(self._open(), narrow.ctypes.data, places.ctypes.data, narrow.size,
+                                             logits.ctypes.data, None)
+        if code == _CONTEXT_FULL:
+            raise ValueError("a branch is full")
+        if code == _BAD_ARGUMENT:
+            raise ValueError("a branch is not open, or named twice")
+        if code:
+            raise RuntimeError(f"the engine failed with code {code}")
+        return logits
+
+    def adopt(self, branch: int) -> None:
+        """This branch becomes the sequence, the others end; ValueError when it is not open."""
+        with self._lock:
+            if self._library.nimllm_adopt(self._open(), branch):
+                raise ValueError(f"branch {branch} is not open")
+
+    def update(self, name: str, tensor: np.ndarray, indices: np.ndarray) -> None:
+        """The weights of ``name`` at the flat ``indices`` become those of ``tensor``, and the cache is forgotten.
+
+        tensor: the whole new tensor, which differs from the old one nowhere else. The engine's weights are then bit for
+        bit those of an engine made from the new tensors; 110,000 entries of a model of 11M take a few milliseconds.
+        ValueError for a tensor or an index that the model does not have.
+        """
+        data = np.ascontiguousarray(tensor, dtype=np.float32)
+        places = np.ascontiguousarray(indices, dtype=np.int64)
+        if data.ndim not in (1, 2) or places.ndim != 1:
+            raise ValueError(f"tensor {name}: of shape {data.shape}, with indices of shape {places.shape}")
+        message = ctypes.create_string_buffer(512)
+        rows = data.shape[0] if data.ndim == 2 else 1
+        with self._lock:
+            code = self._library.nimllm_update(self._open(), name.encode(), data.ctypes.data, rows, data.shape[-1],
+                                               places.ctypes.data, places.size, message, len(message))
+        if code:
+            raise ValueError(message.value.decode("utf-8", "replace"))
 
     def close(self) -> None:
         """Free the weights, the cache and the threads; harmless when repeated."""

@@ -28,8 +28,8 @@ int32_t nimllm_has_isa(int32_t isa) {
     switch (isa) {
         case NIMLLM_ISA_AUTO:
         case NIMLLM_ISA_PORTABLE: return 1;
-        case NIMLLM_ISA_AVX2: return nimllm::kernels_avx2(false) != nullptr;
-        case NIMLLM_ISA_AVX512: return nimllm::kernels_avx512(false) != nullptr;
+        case NIMLLM_ISA_AVX2: return nimllm::kernels_avx2(nimllm::Format::fp32) != nullptr;
+        case NIMLLM_ISA_AVX512: return nimllm::kernels_avx512(nimllm::Format::fp32) != nullptr;
         default: return 0;
     }
 }
@@ -70,6 +70,67 @@ int32_t nimllm_extend(nimllm_engine *engine, const int32_t *ids, int64_t n, floa
         return NIMLLM_OK;
     } catch (...) {
         return NIMLLM_INTERNAL;
+    }
+}
+
+int32_t nimllm_fork(nimllm_engine *engine, int64_t count, int64_t room) {
+    if (!engine || count < 1 || count > nimllm::kBranches || room < 1) return NIMLLM_BAD_ARGUMENT;
+    std::unique_lock<std::mutex> lock(engine->mutex, std::try_to_lock);
+    if (!lock.owns_lock()) return NIMLLM_BUSY;
+    if (engine->model.position() >= engine->model.config().context) return NIMLLM_CONTEXT_FULL;
+    try {
+        engine->model.fork(count, room);
+        return NIMLLM_OK;
+    } catch (const std::bad_alloc &) {
+        return NIMLLM_NO_MEMORY;
+    } catch (...) {
+        return NIMLLM_INTERNAL;
+    }
+}
+
+int32_t nimllm_step(nimllm_engine *engine, const int32_t *ids, const int32_t *which, int64_t n, float *logits,
+                    int32_t *best) {
+    if (!engine || !ids || !which || !logits || n < 1) return NIMLLM_BAD_ARGUMENT;
+    std::unique_lock<std::mutex> lock(engine->mutex, std::try_to_lock);
+    if (!lock.owns_lock()) return NIMLLM_BUSY;
+    nimllm::Model &model = engine->model;
+    uint64_t seen = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        if (which[i] < 0 || which[i] >= model.branches() || (seen >> which[i] & 1)) return NIMLLM_BAD_ARGUMENT;
+        seen |= uint64_t(1) << which[i];
+        if (model.branch_length(which[i]) >= model.room()) return NIMLLM_CONTEXT_FULL;
+        if (ids[i] < 0 || ids[i] >= model.config().vocab_size) return NIMLLM_BAD_ID;
+    }
+    try {
+        model.step(ids, which, n, logits, best);
+        return NIMLLM_OK;
+    } catch (...) {
+        return NIMLLM_INTERNAL;
+    }
+}
+
+int32_t nimllm_adopt(nimllm_engine *engine, int64_t branch) {
+    if (!engine) return NIMLLM_BAD_ARGUMENT;
+    std::unique_lock<std::mutex> lock(engine->mutex, std::try_to_lock);
+    if (!lock.owns_lock()) return NIMLLM_BUSY;
+    if (branch < 0 || branch >= engine->model.branches()) return NIMLLM_BAD_ARGUMENT;
+    engine->model.adopt(branch);
+    return NIMLLM_OK;
+}
+
+int32_t nimllm_update(nimllm_engine *engine, const char *name, const float *data, int64_t rows, int64_t cols,
+                      const int64_t *indices, int64_t count, char *message, size_t size) {
+    if (!engine || !name || !data || count < 0 || (count && !indices))
+        return fail(NIMLLM_BAD_ARGUMENT, "a null pointer", message, size);
+    std::unique_lock<std::mutex> lock(engine->mutex, std::try_to_lock);
+    if (!lock.owns_lock()) return fail(NIMLLM_BUSY, "another thread is inside this engine", message, size);
+    try {
+        engine->model.update(name, data, rows, cols, indices, count);
+        return NIMLLM_OK;
+    } catch (const nimllm::Failure &error) {
+        return fail(error.code, error.what(), message, size);
+    } catch (...) {
+        return fail(NIMLLM_INTERNAL, "unknown failure", message, size);
     }
 }
 

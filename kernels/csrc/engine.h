@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-#define NIMLLM_ABI 1 /* raised when anything below changes */
+#define NIMLLM_ABI 2 /* raised when anything below changes */
 
 enum {
     NIMLLM_OK = 0,
@@ -41,7 +41,7 @@ enum {
 enum { NIMLLM_POS_ROPE = 0, NIMLLM_POS_LEARNED = 1 };
 enum { NIMLLM_NORM_RMS = 0, NIMLLM_NORM_LAYER = 1 };
 enum { NIMLLM_FFN_SWIGLU = 0, NIMLLM_FFN_GELU = 1, NIMLLM_FFN_RELU2 = 2 };
-enum { NIMLLM_FP32 = 0, NIMLLM_BF16 = 1 };
+enum { NIMLLM_FP32 = 0, NIMLLM_BF16 = 1, NIMLLM_Q8 = 2, NIMLLM_Q4 = 3 };
 enum { NIMLLM_ISA_AUTO = 0, NIMLLM_ISA_PORTABLE = 1, NIMLLM_ISA_AVX2 = 2, NIMLLM_ISA_AVX512 = 3 };
 
 typedef struct {
@@ -71,6 +71,19 @@ NIMLLM_API int32_t nimllm_new(const nimllm_config *config, const nimllm_tensor *
 NIMLLM_API void nimllm_free(nimllm_engine *engine);
 /* Append n >= 1 ids. all = 0: logits is [vocab_size], after the last id; all = 1: [n, vocab_size]. */
 NIMLLM_API int32_t nimllm_extend(nimllm_engine *engine, const int32_t *ids, int64_t n, float *logits, int32_t all);
+/* Branches continue the sequence side by side, sharing what is cached of it: fork opens `count` of them (1 .. 64), each
+ * with room for `room` tokens of its own (cut to what the context leaves); step appends ids[i] to branch which[i], each
+ * at most once, logits [n][vocab_size]; adopt makes one of them the sequence and ends the others. fork, extend and
+ * truncate end all branches that are open. best (may be null): [n], the largest logit's id, -1 if one is not finite. */
+NIMLLM_API int32_t nimllm_fork(nimllm_engine *engine, int64_t count, int64_t room);
+NIMLLM_API int32_t nimllm_step(nimllm_engine *engine, const int32_t *ids, const int32_t *which, int64_t n,
+                               float *logits, int32_t *best);
+NIMLLM_API int32_t nimllm_adopt(nimllm_engine *engine, int64_t branch);
+/* New values for some weights of the tensor `name` (Hugging Face name; a vector has rows 1): data is the whole new
+ * tensor, indices the flat places in it that differ from the old one. The weights are then exactly those of an engine
+ * made from data. Forgets the cache. */
+NIMLLM_API int32_t nimllm_update(nimllm_engine *engine, const char *name, const float *data, int64_t rows, int64_t cols,
+                                 const int64_t *indices, int64_t count, char *message, size_t size);
 /* Forget every token from position on; 0 <= position <= nimllm_position. */
 NIMLLM_API int32_t nimllm_truncate(nimllm_engine *engine, int64_t position);
 NIMLLM_API int64_t nimllm_position(const nimllm_engine *engine);

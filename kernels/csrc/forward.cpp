@@ -3,6 +3,7 @@
 // Every thread runs forward() and takes its share of each step; meet() stands wherever a step reads what another
 // thread may have written. Each number is computed whole by one thread, so their count does not change a bit of it.
 #include <cmath>
+#include <cstring>
 
 #include "model.h"
 
@@ -18,20 +19,94 @@ Share share(int64_t count, int member, int size) {
 }
 }  // namespace
 
-void Model::extend(const int32_t *ids, int64_t n, float *logits, bool all) {
+void Model::run(Chunk &chunk) {
+    team_.run(&Model::member, &chunk);
+    if (!chunk.best || !chunk.wanted) return;
+    for (int64_t row = 0; row < chunk.wanted; ++row) {
+        int64_t best = -1;
+        float top = 0;
+        for (int member = 0; member < team_.size(); ++member) {
+            const size_t at = size_t(member * kChunk + row);
+            if (best_[at] == -2) continue;  // that thread had no part in it
+            if (best_[at] == -1) {
+                best = -1;
+                break;
+            }
+            if (best < 0 || best_value_[at] > top) {
+                best = best_[at];
+                top = best_value_[at];
+            }
+        }
+        chunk.best[row] = int32_t(best);
+    }
+}
+
+void Model::extend(const int32_t *ids, int64_t n, float *logits, bool all, int32_t *best) {
+    branches_.clear();
     for (int64_t done = 0; done < n; done += kChunk) {
         const int64_t count = std::min(kChunk, n - done);
-        Chunk chunk{this, ids + done, count, position_, nullptr, 0};
+        Chunk chunk{this, ids + done, count, position_, nullptr, nullptr, 0, nullptr};
         if (all) {
             chunk.logits = logits + done * c_.vocab_size;
             chunk.wanted = count;
+            chunk.best = best ? best + done : nullptr;
         } else if (done + count == n) {
             chunk.logits = logits;
             chunk.wanted = 1;
+            chunk.best = best;
         }
-        team_.run(&Model::member, &chunk);
+        run(chunk);
         position_ += count;
     }
+}
+
+void Model::truncate(int64_t position) {
+    branches_.clear();
+    position_ = position;
+}
+
+void Model::fork(int64_t count, int64_t room) {
+    branches_.clear();
+    const int64_t lanes = kernels_->lanes, base = position_ / lanes * lanes;
+    room_ = std::min(room, c_.context - position_);
+    const int64_t need = round_up(room_ + (position_ - base) + lanes, lanes);
+    if (int64_t(tails_.size()) < count || tails_[0].context < need) {
+        tails_.clear();
+        tail_memory_.reset(new Arena);
+        for (int64_t i = 0; i < count; ++i) tails_.push_back({tail_memory_->take<char>(cache_bytes(need)), need});
+    }
+    const int64_t begun = position_ - base;  // positions of the block that is not whole: each branch has its own copy
+    for (int64_t i = 0; i < count; ++i)
+        for (int64_t layer = 0; begun && layer < c_.n_layers; ++layer)
+            for (int64_t g = 0; g < c_.n_kv_heads; ++g) {
+                const Cache &tail = tails_[size_t(i)];
+                std::memcpy(keys(tail, layer, g), keys(cache_, layer, g) + base * c_.head_dim * element_,
+                            size_t(lanes * c_.head_dim * element_));
+                std::memcpy(values(tail, layer, g), values(cache_, layer, g) + base * value_stride_ * element_,
+                            size_t(begun * value_stride_ * element_));
+            }
+    branches_.assign(size_t(count), 0);
+}
+
+void Model::step(const int32_t *ids, const int32_t *which, int64_t n, float *logits, int32_t *best) {
+    Chunk chunk{this, ids, n, position_, which, logits, n, best};
+    run(chunk);
+    for (int64_t i = 0; i < n; ++i) ++branches_[size_t(which[i])];
+}
+
+void Model::adopt(int64_t branch) {
+    const int64_t lanes = kernels_->lanes, base = position_ / lanes * lanes;
+    const int64_t count = position_ - base + branches_[size_t(branch)];
+    const Cache &tail = tails_[size_t(branch)];
+    for (int64_t layer = 0; layer < c_.n_layers; ++layer)
+        for (int64_t g = 0; g < c_.n_kv_heads; ++g) {
+            std::memcpy(keys(cache_, layer, g) + base * c_.head_dim * element_, keys(tail, layer, g),
+                        size_t(round_up(count, lanes) * c_.head_dim * element_));
+            std::memcpy(values(cache_, layer, g) + base * value_stride_ * element_, values(tail, layer, g),
+                        size_t(count * value_stride_ * element_));
+        }
+    position_ += branches_[size_t(branch)];
+    branches_.clear();
 }
 
 void Model::member(void *context, int member, int size) {
@@ -45,22 +120,17 @@ void Model::multiply(const Matrix &matrix, const void *x, int64_t x_stride, int6
     kernels_->matmul(matrix, x, x_stride, n, part.first, part.last, sink, y, y_stride);
 }
 
-void Model::embed(const Chunk &chunk, int64_t token) {
+void Model::embed(const Chunk &chunk, int64_t token, int member) {
     float *x = x_ + token * x_stride_;
-    const auto row = [&](const Matrix &m, int64_t index, bool add) {
-        const int64_t wide = kernels_->panel, start = index / wide * wide * m.depth, r = index % wide;
-        for (int64_t k = 0; k < m.inputs; ++k) {
-            const int64_t at = start + (bf16_ ? (k / 2 * wide + r) * 2 + k % 2 : k * wide + r);
-            const float value = bf16_ ? from_bf16(static_cast<const uint16_t *>(m.data)[at])
-                                      : static_cast<const float *>(m.data)[at];
-            x[k] = add ? x[k] + value : value;
-        }
-    };
-    row(embedding_, chunk.ids[token], false);
-    if (positions_.data) row(positions_, chunk.first + token, true);
+    unpack_row(embedding_, chunk.ids[token], x);
+    if (positions_.data) {
+        float *extra = spare_[size_t(member)];
+        unpack_row(positions_, chunk.position(token), extra);
+        for (int64_t k = 0; k < c_.d_model; ++k) x[k] += extra[k];
+    }
     if (c_.embed_norm)
-        kernels_->norm(x, embed_norm_.weight.data(), embed_norm_.bias_or_null(), c_.norm_eps,
-                       c_.norm == NIMLLM_NORM_LAYER, c_.d_model, x, true);
+        kernels_->norm_wide(x, embed_norm_.weight, embed_norm_.bias, c_.norm_eps, c_.norm == NIMLLM_NORM_LAYER, c_.d_model,
+                         x);
 }
 
 // The norm of the tokens from `from` on, as activations of stride act_stride_. A single token is normed by every thread
@@ -69,8 +139,8 @@ const void *Model::normed(const Norm &norm, const Chunk &chunk, int64_t from, in
     const bool layer = c_.norm == NIMLLM_NORM_LAYER;
     const int64_t n = chunk.n - from;
     const auto one = [&](int64_t token, void *out) {
-        kernels_->norm(x_ + token * x_stride_, norm.weight.data(), norm.bias_or_null(), c_.norm_eps, layer,
-                       c_.d_model, out, false);
+        kernels_->norm(x_ + token * x_stride_, norm.weight, norm.bias, c_.norm_eps, layer, c_.d_model, out,
+               spare_[size_t(member)]);
     };
     if (n == 1) {
         void *own = own_act_[size_t(member)];
@@ -78,58 +148,110 @@ const void *Model::normed(const Norm &norm, const Chunk &chunk, int64_t from, in
         return own;
     }
     const Share part = share(n, member, size);
-    for (int64_t i = part.first; i < part.last; ++i)
-        one(from + i, act_ + i * act_stride_ * kernels_->act_bytes);
+    for (int64_t i = part.first; i < part.last; ++i) one(from + i, act_ + i * act_stride_);
     team_.meet();
     return act_;
 }
 
-// Norms and rotates the heads of queries and keys; keys and values go to the cache.
-void Model::cache(const Layer &layer, const Chunk &chunk, int member, int size) {
-    const int64_t hd = c_.head_dim, half = hd / 2, lanes = kernels_->lanes, heads = c_.n_heads + c_.n_kv_heads;
-    const float factor = 1.0f / std::sqrt(float(hd));
-    const Share part = share(chunk.n * heads, member, size);
-    for (int64_t i = part.first; i < part.last; ++i) {
-        const int64_t token = i / heads, h = i % heads, position = chunk.first + token;
-        float *x = qkv_ + token * qkv_stride_ + h * hd;  // queries, then keys, then values
-        const bool query = h < c_.n_heads;
-        const std::vector<float> &gain = query ? layer.q_gain : layer.k_gain;
-        kernels_->head(x, hd, gain.empty() ? nullptr : gain.data(), c_.norm_eps,
-                       cosine_ ? cosine_ + position * half : nullptr, sine_ ? sine_ + position * half : nullptr,
-                       query ? factor : 1.0f);
-        if (query) continue;
-        const int64_t g = h - c_.n_heads;
-        float *key = layer.keys + g * cache_context_ * hd + position / lanes * lanes * hd + position % lanes;
-        float *value = layer.values + (g * cache_context_ + position) * value_stride_;
-        for (int64_t d = 0; d < hd; ++d) {
-            key[d * lanes] = x[d];
-            value[d] = x[kv_width_ + d];
-        }
+// What attention gave, as activations of stride mix_act_stride_.
+const void *Model::mixed(const Chunk &chunk, int member, int size) {
+    if (!kernels_->own_inputs) return mix_;
+    if (chunk.n == 1) {
+        void *own = own_act_[size_t(member)];
+        kernels_->convert(mix_, q_width_, own);
+        return own;
     }
+    const Share part = share(chunk.n, member, size);
+    for (int64_t i = part.first; i < part.last; ++i)
+        kernels_->convert(mix_ + i * mix_stride_, q_width_, mix_act_ + i * mix_act_stride_);
+    team_.meet();
+    return mix_act_;
 }
 
-void Model::attend(const Layer &layer, const Chunk &chunk, int member, int size) {
-    const int64_t hd = c_.head_dim, group = c_.n_heads / c_.n_kv_heads, per_g = chunk.n * group;
-    // queries in the order (g, token, head of the group); tiles go round the threads, since later tokens see more
-    const int64_t fair = (per_g * c_.n_kv_heads + size - 1) / size;
-    const int64_t most = std::min<int64_t>(kernels_->max_queries, fair);
-    const int64_t tiles = (per_g + most - 1) / most;
-    for (int64_t i = member; i < tiles * c_.n_kv_heads; i += size) {
-        const int64_t g = i / tiles, first = i % tiles * most, last = std::min(per_g, first + most);
-        Attend a{};
-        a.keys = layer.keys + g * cache_context_ * hd;
-        a.values = layer.values + g * cache_context_ * value_stride_;
-        a.head_dim = hd;
-        a.value_stride = value_stride_;
-        a.scratch = scratch_[size_t(member)];
-        a.scratch_stride = cache_context_;
-        for (int64_t j = first; j < last; ++j) {
-            const int64_t token = j / group, h = g * group + j % group;
-            a.query[j - first] = qkv_ + token * qkv_stride_ + h * hd;
-            a.length[j - first] = chunk.first + token + 1;
-            a.out[j - first] = mix_ + (token * mix_stride_ + h * hd) * kernels_->act_bytes;
+// Norms and rotates a head (queries first, then keys); a key and its value go to the cache.
+void Model::turn(const Layer &layer, int64_t index, const Chunk &chunk, int64_t token, int64_t head) {
+    const int64_t hd = c_.head_dim, half = hd / 2, position = chunk.position(token);
+    float *x = qkv_ + token * qkv_stride_ + head * hd;  // queries, then keys, then values
+    const bool query = head < c_.n_heads;
+    kernels_->head(x, hd, query ? layer.q_gain : layer.k_gain, c_.norm_eps, cosine_ ? cosine_ + position * half : nullptr,
+                sine_ ? sine_ + position * half : nullptr, query ? 1.0f / std::sqrt(float(hd)) : 1.0f);
+    if (query) return;
+    const int64_t g = head - c_.n_heads;
+    const Cache &cache = chunk.which ? tails_[size_t(chunk.which[token])] : cache_;
+    const int64_t at = chunk.which ? position - position_ / kernels_->lanes * kernels_->lanes : position;
+    kernels_->remember(x, x + kv_width_, hd, value_stride_, at, keys(cache, index, g), values(cache, index, g));
+}
+
+// Queries first .. last) of those that read key/value head g, in the order (token, head of the group); in branches they
+// are all of the one token.
+void Model::attend_heads(int64_t index, const Chunk &chunk, int64_t g, int64_t token, int64_t first, int64_t last,
+                         int member) {
+    const int64_t hd = c_.head_dim, group = c_.n_heads / c_.n_kv_heads, lanes = kernels_->lanes;
+    Attend a{};
+    a.run[0] = {keys(cache_, index, g), values(cache_, index, g), cache_.context};
+    if (chunk.which) {
+        const Cache &tail = tails_[size_t(chunk.which[token])];
+        a.run[0].positions = position_ / lanes * lanes;
+        a.run[1] = {keys(tail, index, g), values(tail, index, g), tail.context};
+    }
+    a.head_dim = hd;
+    a.value_stride = value_stride_;
+    a.scratch = scratch_[size_t(member)];
+    a.scratch_stride = cache_.context + lanes;
+    for (int64_t j = first; j < last; ++j) {
+        const int64_t t = token + j / group, h = g * group + j % group;
+        a.query[j - first] = qkv_ + t * qkv_stride_ + h * hd;
+        a.length[j - first] = chunk.position(t) + 1;
+        a.out[j - first] = mix_ + t * mix_stride_ + h * hd;
+    }
+    kernels_->attend(a, int(last - first));
+}
+
+// Heads turned, cached and attended to. One token with whole groups for every thread needs no meeting in between.
+void Model::attend(const Layer &layer, int64_t index, const Chunk &chunk, int member, int size) {
+    const int64_t group = c_.n_heads / c_.n_kv_heads, heads = c_.n_heads + c_.n_kv_heads, most = kernels_->max_queries;
+    if (chunk.n == 1 && c_.n_kv_heads % size == 0) {
+        const Share part = share(c_.n_kv_heads, member, size);
+        for (int64_t g = part.first; g < part.last; ++g) {
+            turn(layer, index, chunk, 0, c_.n_heads + g);
+            for (int64_t h = g * group; h < (g + 1) * group; ++h) turn(layer, index, chunk, 0, h);
+            for (int64_t h = 0; h < group; h += most)
+                attend_heads(index, chunk, g, 0, h, std::min(group, h + most), member);
         }
-        kernels_->attend(a, int(last - first));
+        return;
+    }
+    const Share part = share(chunk.n * heads, member, size);
+    for (int64_t i = part.first; i < part.last; ++i) turn(layer, index, chunk, i / heads, i % heads);
+    team_.meet();
+    // tiles go round the threads, since later tokens see more
+    int64_t turn_of = 0;
+    if (chunk.which) {
+        for (int64_t token = 0; token < chunk.n; ++token)
+            for (int64_t g = 0; g < c_.n_kv_heads; ++g)
+                for (int64_t h = 0; h < group; h += most)
+                    if (turn_of++ % size == member)
+                        attend_heads(index, chunk, g, token, h, std::min(group, h + most), member);
+        return;
+    }
+    const int64_t per_g = chunk.n * group, fair = (per_g * c_.n_kv_heads + size - 1) / size;
+    const int64_t wide = std::min<int64_t>(most, fair);
+    for (int64_t g = 0; g < c_.n_kv_heads; ++g)
+        for (int64_t first = 0; first < per_g; first += wide)
+            if (turn_of++ % size == member) attend_heads(index, chunk, g, 0, first, std::min(per_g, first + wide), member);
+}
+
+// The largest logit of this thread's rows of the head: they are still in its cache.
+void Model::choose(const Chunk &chunk, int member, int size) {
+    const Share part = share(head_.panels, member, size);
+    const int64_t first = part.first * kPanel, last = std::min<int64_t>(part.last * kPanel, c_.vocab_size);
+    for (int other = size; member == 0 && other < team_.size(); ++other)
+        for (int64_t row = 0; row < chunk.wanted; ++row) best_[size_t(other * kChunk + row)] = -2;
+    for (int64_t row = 0; row < chunk.wanted; ++row) {
+        const size_t at = size_t(member * kChunk + row);
+        best_[at] = -2;
+        if (first >= last) continue;
+        const int64_t found = kernels_->largest(chunk.logits + row * c_.vocab_size + first, last - first, &best_value_[at]);
+        best_[at] = found < 0 ? -1 : first + found;
     }
 }
 
@@ -138,28 +260,31 @@ void Model::forward(const Chunk &chunk, int member, int size) {
     const Sink activation = c_.ffn == NIMLLM_FFN_SWIGLU ? Sink::swiglu
                             : c_.ffn == NIMLLM_FFN_GELU ? Sink::gelu
                                                         : Sink::relu2;
+    const int64_t wide = int64_t(sizeof(float));
     const Share tokens = share(n, member, size);
-    for (int64_t token = tokens.first; token < tokens.last; ++token) embed(chunk, token);
+    for (int64_t token = tokens.first; token < tokens.last; ++token) embed(chunk, token, member);
     team_.meet();
-    for (const Layer &layer : layers_) {
+    for (int64_t index = 0; index < c_.n_layers; ++index) {
+        const Layer &layer = layers_[size_t(index)];
         const void *act = normed(layer.before_attention, chunk, 0, member, size);
-        multiply(layer.qkv, act, act_stride_, n, Sink::store, qkv_, qkv_stride_, member, size);
+        multiply(layer.qkv, act, act_stride_, n, Sink::store, qkv_, qkv_stride_ * wide, member, size);
         team_.meet();
-        cache(layer, chunk, member, size);
+        attend(layer, index, chunk, member, size);
         team_.meet();
-        attend(layer, chunk, member, size);
-        team_.meet();
-        multiply(layer.out, mix_, mix_stride_, n, Sink::add, x_, x_stride_, member, size);
+        act = mixed(chunk, member, size);
+        const int64_t mix_stride = kernels_->own_inputs ? mix_act_stride_ : mix_stride_ * wide;
+        multiply(layer.out, act, mix_stride, n, Sink::add, x_, x_stride_ * wide, member, size);
         team_.meet();
         act = normed(layer.before_ffn, chunk, 0, member, size);
         multiply(layer.up, act, act_stride_, n, activation, ffn_, ffn_stride_, member, size);
         team_.meet();
-        multiply(layer.down, ffn_, ffn_stride_, n, Sink::add, x_, x_stride_, member, size);
+        multiply(layer.down, ffn_, ffn_stride_, n, Sink::add, x_, x_stride_ * wide, member, size);
         team_.meet();
     }
     if (!chunk.wanted) return;
     const void *act = normed(final_norm_, chunk, n - chunk.wanted, member, size);
-    multiply(head_, act, act_stride_, chunk.wanted, Sink::store, chunk.logits, c_.vocab_size, member, size);
+    multiply(head_, act, act_stride_, chunk.wanted, Sink::store, chunk.logits, c_.vocab_size * wide, member, size);
+    if (chunk.best) choose(chunk, member, size);
 }
 
 }  // namespace nimllm

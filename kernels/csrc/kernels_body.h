@@ -1,9 +1,11 @@
 // The kernels, written once with the compiler's vector types and included once per instruction set, inside a namespace
 // of its own. Before the inclusion are defined:
-//   LANES    fp32 in a vector          VECTORS  vectors in a panel's row
+//   LANES    fp32 in a vector          VECTORS  vectors of rows that a product takes at once
 //   TILE     tokens that share one reading of a panel (TILE * VECTORS accumulators stay in registers)
 //   BLOCKS   key blocks that one attention step takes
 //   DOT_BF16 1 when vdpbf16ps may be used
+//   DOT8(acc, w, x)  acc + the products of four unsigned bytes of w and four signed ones of x, in each 32-bit lane;
+//                    exact for w <= 255, |x| <= 127
 //
 // Each sum runs over its terms in one fixed order, whatever the number of tokens, of threads, or of neighbours in a
 // tile: a prompt given at once and the same prompt given token by token end in the same bits.
@@ -13,10 +15,13 @@ typedef float vf_any __attribute__((vector_size(4 * LANES), aligned(4), may_alia
 typedef int32_t vi __attribute__((vector_size(4 * LANES)));
 typedef uint32_t vu __attribute__((vector_size(4 * LANES)));
 typedef uint16_t vh __attribute__((vector_size(2 * LANES)));
+typedef int8_t vb __attribute__((vector_size(LANES)));
+typedef int8_t vb_any __attribute__((vector_size(LANES), aligned(1), may_alias));
 typedef uint16_t vh_any __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
 typedef uint32_t vu_any __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
-constexpr int kPanel = LANES * VECTORS;
+constexpr int kRows = LANES * VECTORS;  // rows of a panel taken at once
+static_assert(kPanel % kRows == 0, "a panel is a whole number of passes");
 
 #define FORCE static inline __attribute__((always_inline))
 
@@ -26,6 +31,10 @@ FORCE vf pick(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & 
 FORCE vf larger(vf a, vf b) { return pick(a > b, a, b); }
 FORCE vf smaller(vf a, vf b) { return pick(a < b, a, b); }
 FORCE vf all(float x) { return vf{} + x; }
+FORCE vf widened(const uint16_t *p) {  // bf16 to fp32
+    return (vf)(__builtin_convertvector(*reinterpret_cast<const vh_any *>(p), vu) << 16);
+}
+FORCE vf widened(const float *p) { return load(p); }
 
 FORCE float sum(vf v) {
     float lane[LANES];
@@ -79,17 +88,37 @@ FORCE vf relu2(vf x) {
     return y * y;
 }
 
-// ---- what a dtype means: how weights and activations are stored, and one step of a product over `step` inputs ----
+// ---- what a format means: how activations are stored, and a tile of its product ----
+//
+// row_bytes   bytes of a row of activations        put64  64 neighbouring activations into a row, `at` a multiple of 64
+// tile<T>     out[t][64] = panel times T rows of activations
+
+constexpr int64_t padded(int64_t width) { return (width + 63) / 64 * 64; }
 
 struct Fp32 {
-    typedef float Act;
-    typedef float Weight;
-    static constexpr int step = 1;
-    FORCE void put(Act *p, vf v) { save(p, v); }
-    FORCE void put(Act *p, float v) { *p = v; }
-    typedef vf Held;
-    FORCE Held hold(const Weight *p) { return load(p); }
-    FORCE void mac(vf &acc, Held w, const Act *x) { acc += w * *x; }
+    static constexpr bool own_inputs = false;
+    typedef float Cache;
+    static int64_t row_bytes(int64_t width) { return padded(width) * 4; }
+    FORCE void put64(char *row, int64_t at, const float *x) {
+        for (int i = 0; i < 64; i += LANES) save(reinterpret_cast<float *>(row) + at + i, load(x + i));
+    }
+    template <int T>
+    static inline void tile(const Matrix &m, const uint8_t *panel, const char *x, int64_t x_stride, float *out) {
+        for (int part = 0; part < kPanel; part += kRows) {
+            vf acc[T][VECTORS] = {};
+            const float *w = reinterpret_cast<const float *>(panel) + part;
+            for (int64_t k = 0; k < m.groups; ++k, w += kPanel) {
+                vf held[VECTORS];
+                for (int v = 0; v < VECTORS; ++v) held[v] = load(w + v * LANES);
+                for (int t = 0; t < T; ++t) {
+                    const float one = reinterpret_cast<const float *>(x + t * x_stride)[k];
+                    for (int v = 0; v < VECTORS; ++v) acc[t][v] += held[v] * one;
+                }
+            }
+            for (int t = 0; t < T; ++t)
+                for (int v = 0; v < VECTORS; ++v) save(out + t * kPanel + part + v * LANES, acc[t][v]);
+        }
+    }
 };
 
 FORCE vu bf16_bits(vf v) {  // round to nearest even, still in the upper half; activations are finite, so no NaN case
@@ -98,75 +127,170 @@ FORCE vu bf16_bits(vf v) {  // round to nearest even, still in the upper half; a
 }
 
 struct Bf16 {
-    typedef uint16_t Weight;
-    static constexpr int step = 2;
-    typedef vu Held;
-    FORCE Held hold(const Weight *p) { return *reinterpret_cast<const vu_any *>(p); }
+    static constexpr bool own_inputs = true;
+    typedef uint16_t Cache;
 #if DOT_BF16
-    typedef uint16_t Act;
-    FORCE void put(Act *p, vf v) {
-        *reinterpret_cast<vh_any *>(p) = __builtin_convertvector(bf16_bits(v) >> 16, vh);
-    }
-    FORCE void put(Act *p, float v) { *p = to_bf16(v); }
-    FORCE void mac(vf &acc, Held w, const Act *x) {
-        int32_t pair;
-        __builtin_memcpy(&pair, x, 4);
-        acc = (vf)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)_mm512_set1_epi32(pair));
+    static int64_t row_bytes(int64_t width) { return padded(width) * 2; }
+    FORCE void put64(char *row, int64_t at, const float *x) {
+        for (int i = 0; i < 64; i += LANES)
+            *reinterpret_cast<vh_any *>(row + (at + i) * 2) =
+                __builtin_convertvector(bf16_bits(load(x + i)) >> 16, vh);
     }
 #else
-    typedef float Act;  // already rounded, so that both kinds of bf16 arithmetic multiply the same numbers
-    FORCE void put(Act *p, vf v) { save(p, (vf)(bf16_bits(v) & 0xffff0000u)); }
-    FORCE void put(Act *p, float v) { *p = from_bf16(to_bf16(v)); }
-    FORCE void mac(vf &acc, Held w, const Act *x) {
-        acc += (vf)(w << 16) * x[0];
-        acc += (vf)(w & 0xffff0000u) * x[1];
+    // fp32, already rounded, so that both kinds of bf16 arithmetic multiply the same numbers
+    static int64_t row_bytes(int64_t width) { return padded(width) * 4; }
+    FORCE void put64(char *row, int64_t at, const float *x) {
+        for (int i = 0; i < 64; i += LANES)
+            save(reinterpret_cast<float *>(row) + at + i, (vf)(bf16_bits(load(x + i)) & 0xffff0000u));
     }
 #endif
+    template <int T>
+    static inline void tile(const Matrix &m, const uint8_t *panel, const char *x, int64_t x_stride, float *out) {
+        for (int part = 0; part < kPanel; part += kRows) {
+            vf acc[T][VECTORS] = {};
+            const uint8_t *w = panel + part * 4;
+            for (int64_t k = 0; k < m.groups; ++k, w += kPanel * 4) {
+                vu held[VECTORS];
+                for (int v = 0; v < VECTORS; ++v) held[v] = *reinterpret_cast<const vu_any *>(w + v * LANES * 4);
+                for (int t = 0; t < T; ++t) {
+#if DOT_BF16
+                    int32_t pair;
+                    __builtin_memcpy(&pair, x + t * x_stride + k * 4, 4);
+                    for (int v = 0; v < VECTORS; ++v)
+                        acc[t][v] = (vf)_mm512_dpbf16_ps((__m512)acc[t][v], (__m512bh)held[v],
+                                                         (__m512bh)_mm512_set1_epi32(pair));
+#else
+                    const float *pair = reinterpret_cast<const float *>(x + t * x_stride) + 2 * k;
+                    for (int v = 0; v < VECTORS; ++v) {
+                        acc[t][v] += (vf)(held[v] << 16) * pair[0];
+                        acc[t][v] += (vf)(held[v] & 0xffff0000u) * pair[1];
+                    }
+#endif
+                }
+            }
+            for (int t = 0; t < T; ++t)
+                for (int v = 0; v < VECTORS; ++v) save(out + t * kPanel + part + v * LANES, acc[t][v]);
+        }
+    }
 };
+
+// Activations in groups as wide as the weights', each with a scale of its own: int8 = round(x / scale), and what the
+// weights' offset adds to every row's sum, to start that sum from.
+template <Format F, int Inputs, int Offset>
+struct Quantised {
+    static constexpr bool own_inputs = true;
+    typedef uint16_t Cache;
+    struct Group {
+        int8_t q[Inputs];
+        float scale;
+        int32_t start;
+    };
+    static int64_t row_bytes(int64_t width) {
+        return padded(padded(width) / Inputs * int64_t(sizeof(Group)));
+    }
+
+    FORCE void put(Group *out, const float *x) {
+        vf most = {}, bad = {};
+        for (int i = 0; i < Inputs; i += LANES) {
+            const vf v = load(x + i);
+            most = larger(most, (vf)((vi)v & 0x7fffffff));
+            bad += v - v;  // NaN where x is not finite, else 0
+        }
+        float lane[LANES], top = 0;
+        save(lane, most);
+        for (int i = 0; i < LANES; ++i) top = lane[i] > top ? lane[i] : top;
+        const float inverse = top > 1e-30f ? 127.0f / top : 0.0f;
+        vi total = {};
+        for (int i = 0; i < Inputs; i += LANES) {
+            const vf magic = all(12582912.0f);  // as in exp_of: rounds, and leaves the integer in the low bits
+            const vi q = (vi)(load(x + i) * inverse + magic) - (vi)magic;
+            total += q;
+            *reinterpret_cast<vb_any *>(out->q + i) = __builtin_convertvector(q, vb);
+        }
+        int32_t lanes[LANES], started = 0;
+        __builtin_memcpy(lanes, &total, sizeof lanes);
+        for (int i = 0; i < LANES; ++i) started += lanes[i];
+        out->scale = top / 127.0f + sum(bad);
+        out->start = -Offset * started;
+    }
+    FORCE void put64(char *row, int64_t at, const float *x) {
+        for (int i = 0; i < 64; i += Inputs) put(reinterpret_cast<Group *>(row) + (at + i) / Inputs, x + i);
+    }
+
+    template <int T>
+    static inline void tile(const Matrix &m, const uint8_t *panel, const char *x, int64_t x_stride, float *out) {
+        constexpr int steps = F == Format::q8 ? Inputs / 4 : Inputs / 8;
+        for (int part = 0; part < kPanel; part += kRows) {
+            vf total[T][VECTORS] = {};
+            const uint8_t *w = panel + part * 4;
+            for (int64_t g = 0; g < m.groups; ++g, w += group_bytes(F)) {
+                const Group *in[T];
+                vi acc[T][VECTORS];
+                for (int t = 0; t < T; ++t) {
+                    in[t] = reinterpret_cast<const Group *>(x + t * x_stride) + g;
+                    for (int v = 0; v < VECTORS; ++v) acc[t][v] = vi{} + in[t]->start;
+                }
+                for (int s = 0; s < steps; ++s) {
+                    vu held[VECTORS];
+                    for (int v = 0; v < VECTORS; ++v)
+                        held[v] = *reinterpret_cast<const vu_any *>(w + s * kPanel * 4 + v * LANES * 4);
+                    for (int t = 0; t < T; ++t) {
+                        int32_t four[2];
+                        if constexpr (F == Format::q8) {
+                            __builtin_memcpy(four, in[t]->q + 4 * s, 4);
+                            for (int v = 0; v < VECTORS; ++v) acc[t][v] = DOT8(acc[t][v], held[v], four[0]);
+                        } else {
+                            __builtin_memcpy(four, in[t]->q + 8 * s, 8);
+                            for (int v = 0; v < VECTORS; ++v) {
+                                acc[t][v] = DOT8(acc[t][v], held[v] & 0x0f0f0f0fu, four[0]);
+                                acc[t][v] = DOT8(acc[t][v], (held[v] >> 4) & 0x0f0f0f0fu, four[1]);
+                            }
+                        }
+                    }
+                }
+                const auto *scales = reinterpret_cast<const uint16_t *>(panel + (g + 1) * group_bytes(F)) - kPanel;
+                for (int v = 0; v < VECTORS; ++v) {
+                    const vf scale = widened(scales + part + v * LANES);
+                    for (int t = 0; t < T; ++t)
+                        total[t][v] += __builtin_convertvector(acc[t][v], vf) * (scale * in[t]->scale);
+                }
+            }
+            for (int t = 0; t < T; ++t)
+                for (int v = 0; v < VECTORS; ++v) save(out + t * kPanel + part + v * LANES, total[t][v]);
+        }
+    }
+};
+typedef Quantised<Format::q8, 64, 128> Q8;
+typedef Quantised<Format::q4, 32, 8> Q4;
 
 // ---- matrix times tokens ----
 
-template <class M, int T>
-static inline void tile(const typename M::Weight *panel, const typename M::Act *x, int64_t x_stride, int64_t depth,
-                        float *out) {
-    vf acc[T][VECTORS] = {};
-    for (int64_t k = 0; k < depth; k += M::step) {
-        typename M::Held w[VECTORS];
-        for (int v = 0; v < VECTORS; ++v) w[v] = M::hold(panel + k * kPanel + v * LANES * M::step);
-        for (int t = 0; t < T; ++t)
-            for (int v = 0; v < VECTORS; ++v) M::mac(acc[t][v], w[v], x + t * x_stride + k);
-    }
-    for (int t = 0; t < T; ++t)
-        for (int v = 0; v < VECTORS; ++v) save(out + t * kPanel + v * LANES, acc[t][v]);
-}
-
 template <class M, int T = TILE>
-static inline void tile_of(int n, const typename M::Weight *panel, const typename M::Act *x, int64_t x_stride,
-                           int64_t depth, float *out) {
+static inline void tile_of(int n, const Matrix &m, const uint8_t *panel, const char *x, int64_t x_stride, float *out) {
     if constexpr (T > 0) {
         if (n == T)
-            tile<M, T>(panel, x, x_stride, depth, out);
+            M::template tile<T>(m, panel, x, x_stride, out);
         else
-            tile_of<M, T - 1>(n, panel, x, x_stride, depth, out);
+            tile_of<M, T - 1>(n, m, panel, x, x_stride, out);
     }
 }
 
 template <class M>
 static void matmul(const Matrix &m, const void *x_any, int64_t x_stride, int64_t n, int64_t first, int64_t last,
                    Sink sink, void *y_any, int64_t y_stride) {
-    typedef typename M::Act Act;
-    const auto *x = static_cast<const Act *>(x_any);
-    const auto *data = static_cast<const typename M::Weight *>(m.data);
+    const char *x = static_cast<const char *>(x_any);
     const int pair = sink == Sink::swiglu ? 2 : 1;
     alignas(64) float out[2][TILE * kPanel];
+    const int64_t tiles = (n + TILE - 1) / TILE;
     for (int64_t p = first; p < last; ++p) {
         const int64_t row = p * kPanel;  // in y
-        const int64_t rows = m.rows / pair - row < kPanel ? m.rows / pair - row : kPanel;
-        for (int64_t t0 = 0; t0 < n; t0 += TILE) {
-            const int count = int(n - t0 < TILE ? n - t0 : TILE);
+        const int64_t rows = m.rows - row < kPanel ? m.rows - row : kPanel;
+        for (int64_t tile = 0; tile < tiles; ++tile) {
+            const int64_t t0 = tile * n / tiles;  // tiles of even sizes: 8 tokens are 4 + 4, not 6 + 2
+            const int count = int((tile + 1) * n / tiles - t0);
             for (int side = 0; side < pair; ++side) {
                 const int64_t panel = p * pair + side;
-                tile_of<M>(count, data + panel * m.depth * kPanel, x + t0 * x_stride, x_stride, m.depth, out[side]);
+                tile_of<M>(count, m, m.data + panel * m.panel_bytes(), x + t0 * x_stride, x_stride, out[side]);
                 if (m.bias)
                     for (int t = 0; t < count; ++t)
                         for (int v = 0; v < kPanel; v += LANES)
@@ -174,9 +298,11 @@ static void matmul(const Matrix &m, const void *x_any, int64_t x_stride, int64_t
                                  load(out[side] + t * kPanel + v) + load(m.bias + panel * kPanel + v));
             }
             for (int t = 0; t < count; ++t) {
-                const float *a = out[0] + t * kPanel, *b = out[1] + t * kPanel;
+                float *a = out[0] + t * kPanel;
+                const float *b = out[1] + t * kPanel;
+                char *to = static_cast<char *>(y_any) + (t0 + t) * y_stride;
                 if (sink == Sink::store || sink == Sink::add) {
-                    float *y = static_cast<float *>(y_any) + (t0 + t) * y_stride + row;
+                    float *y = reinterpret_cast<float *>(to) + row;
                     if (rows == kPanel)
                         for (int v = 0; v < kPanel; v += LANES)
                             save(y + v, sink == Sink::add ? load(y + v) + load(a + v) : load(a + v));
@@ -184,19 +310,19 @@ static void matmul(const Matrix &m, const void *x_any, int64_t x_stride, int64_t
                         for (int64_t i = 0; i < rows; ++i) y[i] = sink == Sink::add ? y[i] + a[i] : a[i];
                     continue;
                 }
-                Act *y = static_cast<Act *>(y_any) + (t0 + t) * y_stride + row;
-                for (int v = 0; v < kPanel && v < rows; v += LANES) {
-                    const vf value = sink == Sink::swiglu ? silu(load(a + v)) * load(b + v)
-                                     : sink == Sink::gelu ? gelu(load(a + v))
-                                                          : relu2(load(a + v));
-                    if (v + LANES <= rows)
-                        M::put(y + v, value);
-                    else
-                        for (int i = 0; v + i < rows; ++i) M::put(y + v + i, value[i]);
-                }
+                for (int v = 0; v < kPanel; v += LANES)
+                    save(a + v, sink == Sink::swiglu ? silu(load(a + v)) * load(b + v)
+                                : sink == Sink::gelu ? gelu(load(a + v))
+                                                     : relu2(load(a + v)));
+                M::put64(to, row, a);
             }
         }
     }
+}
+
+template <class M>
+static void convert(const float *x, int64_t width, void *out) {
+    for (int64_t i = 0; i < width; i += 64) M::put64(static_cast<char *>(out), i, x + i);
 }
 
 // ---- norms and rotation ----
@@ -222,32 +348,29 @@ FORCE float sum_of(const float *x, int64_t d) {
     return total;
 }
 
-template <class M>
-static inline void norm_into(const float *x, const float *weight, const float *bias, float eps, bool layer, int64_t d,
-                             typename M::Act *out) {
+static void norm_wide(const float *x, const float *weight, const float *bias, float eps, bool layer, int64_t d,
+                      float *out) {
     const float mean = layer ? sum_of(x, d) / float(d) : 0.0f;
     const float scale = 1.0f / __builtin_sqrtf(sum_squares(x, d, mean) / float(d) + eps);
     int64_t i = 0;
     for (; i + LANES <= d; i += LANES) {
         vf v = (load(x + i) - mean) * scale * load(weight + i);
         if (bias) v += load(bias + i);
-        M::put(out + i, v);
+        save(out + i, v);
     }
-    for (; i < d; ++i) M::put(out + i, (x[i] - mean) * scale * weight[i] + (bias ? bias[i] : 0.0f));
+    for (; i < d; ++i) out[i] = (x[i] - mean) * scale * weight[i] + (bias ? bias[i] : 0.0f);
 }
 
 template <class M>
 static void norm(const float *x, const float *weight, const float *bias, float eps, bool layer, int64_t d, void *out,
-                 bool wide) {
-    if (wide)
-        norm_into<Fp32>(x, weight, bias, eps, layer, d, static_cast<float *>(out));
-    else
-        norm_into<M>(x, weight, bias, eps, layer, d, static_cast<typename M::Act *>(out));
+                 float *spare) {
+    norm_wide(x, weight, bias, eps, layer, d, M::own_inputs ? spare : static_cast<float *>(out));
+    if (M::own_inputs) convert<M>(spare, d, out);
 }
 
 static void head(float *x, int64_t head_dim, const float *gain, float eps, const float *cosine, const float *sine,
                  float factor) {
-    if (gain) norm_into<Fp32>(x, gain, nullptr, eps, false, head_dim, x);
+    if (gain) norm_wide(x, gain, nullptr, eps, false, head_dim, x);
     const int64_t half = head_dim / 2;
     if (cosine) {
         float *high = x + half;
@@ -269,28 +392,46 @@ static void head(float *x, int64_t head_dim, const float *gain, float eps, const
 
 // ---- attention ----
 
-template <int T, int B>
-FORCE void scores(const Attend &a, int64_t block) {
+template <class C>
+static void remember(const float *key, const float *value, int64_t head_dim, int64_t value_stride, int64_t position,
+                     void *keys_any, void *values_any) {
+    C *keys = static_cast<C *>(keys_any) + position / LANES * LANES * head_dim + position % LANES;
+    C *values = static_cast<C *>(values_any) + position * value_stride;
+    for (int64_t d = 0; d < head_dim; ++d) {
+        if constexpr (sizeof(C) == 2) {
+            keys[d * LANES] = to_bf16(key[d]);
+            values[d] = to_bf16(value[d]);
+        } else {
+            keys[d * LANES] = key[d];
+            values[d] = value[d];
+        }
+    }
+}
+
+// Scores of B blocks of keys of a run, the first of them `block`, into the scratch from `to` on.
+template <class C, int T, int B>
+FORCE void scores(const Attend &a, const C *run, int64_t block, int64_t to) {
+    constexpr int64_t line = 64 / sizeof(C);
     vf acc[T][B] = {};
-    const float *keys = a.keys + block * a.head_dim * LANES;
+    const C *keys = run + block * a.head_dim * LANES;
     for (int64_t d = 0; d < a.head_dim; ++d) {
         vf k[B];
         for (int b = 0; b < B; ++b) {
-            const float *at = keys + (b * a.head_dim + d) * LANES;
-            k[b] = load(at);
+            const C *at = keys + (b * a.head_dim + d) * LANES;
+            k[b] = widened(at);
             // Between two uses of a cache line the whole model has passed through the caches, and these runs are too
             // short for the hardware to foresee. 500 positions of a 10M model: 111 us without, 93 with (bf16, 1 core).
-            if (B > 1 && d * LANES % 16 == 0) __builtin_prefetch(at + B * a.head_dim * LANES);
+            if (B > 1 && d * LANES % line == 0) __builtin_prefetch(at + B * a.head_dim * LANES);
         }
         for (int t = 0; t < T; ++t)
             for (int b = 0; b < B; ++b) acc[t][b] += k[b] * a.query[t][d];
     }
     for (int t = 0; t < T; ++t)
-        for (int b = 0; b < B; ++b) save(a.scratch + t * a.scratch_stride + (block + b) * LANES, acc[t][b]);
+        for (int b = 0; b < B; ++b) save(a.scratch + t * a.scratch_stride + to + b * LANES, acc[t][b]);
 }
 
-// The weights of one query, in place and not yet divided by their sum, which is returned; zero up to `padded`.
-static inline float soften(float *p, int64_t length, int64_t padded) {
+// The weights of one query, in place and not yet divided by their sum, which is returned; zero up to `end_of_all`.
+static inline float soften(float *p, int64_t length, int64_t end_of_all) {
     const int64_t end = (length + LANES - 1) / LANES * LANES;
     for (int64_t i = length; i < end; ++i) p[i] = -3.0e38f;
     vf top = load(p);
@@ -298,65 +439,116 @@ static inline float soften(float *p, int64_t length, int64_t padded) {
     float most = top[0];
     for (int i = 1; i < LANES; ++i) most = top[i] > most ? top[i] : most;
     for (int64_t i = 0; i < end; i += LANES) save(p + i, exp_of(load(p + i) - most));
-    for (int64_t i = length; i < padded; ++i) p[i] = 0.0f;
+    for (int64_t i = length; i < end_of_all; ++i) p[i] = 0.0f;
     vf total = {};
     for (int64_t i = 0; i < end; i += LANES) total += load(p + i);
     return sum(total);
 }
 
-template <class M, int T, int V>
+template <class C, int T, int V>
 FORCE void mix(const Attend &a, int64_t longest, int64_t d, const float *total) {
+    constexpr int64_t line = 64 / sizeof(C);
     vf acc[T][V] = {};
-    for (int64_t s = 0; s < longest; ++s) {
-        vf v[V];
-        for (int i = 0; i < V; ++i) {
-            const float *at = a.values + s * a.value_stride + d + i * LANES;
-            v[i] = load(at);
-            if (i * LANES % 16 == 0) __builtin_prefetch(at + 16 * a.value_stride);
+    int64_t from = 0;
+    for (int r = 0; r < 2 && from < longest; ++r) {
+        const C *values = static_cast<const C *>(a.run[r].values) + d;
+        const int64_t count = r == 0 && a.run[0].positions < longest ? a.run[0].positions : longest - from;
+        for (int64_t s = 0; s < count; ++s) {
+            vf v[V];
+            for (int i = 0; i < V; ++i) {
+                const C *at = values + s * a.value_stride + i * LANES;
+                v[i] = widened(at);
+                if (i * LANES % line == 0) __builtin_prefetch(at + 16 * a.value_stride);
+            }
+            for (int t = 0; t < T; ++t)
+                for (int i = 0; i < V; ++i) acc[t][i] += v[i] * a.scratch[t * a.scratch_stride + from + s];
         }
-        for (int t = 0; t < T; ++t)
-            for (int i = 0; i < V; ++i) acc[t][i] += v[i] * a.scratch[t * a.scratch_stride + s];
+        from += count;
     }
     for (int t = 0; t < T; ++t)
         for (int i = 0; i < V; ++i) {
             const int64_t at = d + i * LANES;
             const vf value = acc[t][i] / total[t];
-            auto *out = static_cast<typename M::Act *>(a.out[t]);
             if (at + LANES <= a.head_dim)
-                M::put(out + at, value);
+                save(a.out[t] + at, value);
             else  // the next head begins there
-                for (int j = 0; at + j < a.head_dim; ++j) M::put(out + at + j, value[j]);
+                for (int j = 0; at + j < a.head_dim; ++j) a.out[t][at + j] = value[j];
         }
 }
 
-template <class M, int T>
+template <class C, int T>
 static void attend_tile(const Attend &a) {
     int64_t longest = 0;
     for (int t = 0; t < T; ++t) longest = a.length[t] > longest ? a.length[t] : longest;
-    const int64_t blocks = (longest + LANES - 1) / LANES;
-    int64_t block = 0;
-    for (; block + BLOCKS <= blocks; block += BLOCKS) scores<T, BLOCKS>(a, block);
-    for (; block < blocks; ++block) scores<T, 1>(a, block);
+    int64_t to = 0;
+    for (int r = 0; r < 2 && to < longest; ++r) {
+        const int64_t count = r == 0 && a.run[0].positions < longest ? a.run[0].positions : longest - to;
+        const int64_t blocks = (count + LANES - 1) / LANES;
+        const C *keys = static_cast<const C *>(a.run[r].keys);
+        int64_t block = 0;
+        for (; block + BLOCKS <= blocks; block += BLOCKS) scores<C, T, BLOCKS>(a, keys, block, to + block * LANES);
+        for (; block < blocks; ++block) scores<C, T, 1>(a, keys, block, to + block * LANES);
+        to += blocks * LANES;
+    }
     float total[T];
-    for (int t = 0; t < T; ++t) total[t] = soften(a.scratch + t * a.scratch_stride, a.length[t], blocks * LANES);
+    for (int t = 0; t < T; ++t) total[t] = soften(a.scratch + t * a.scratch_stride, a.length[t], to);
     int64_t d = 0;
     constexpr int wide = VECTORS * LANES;
-    for (; d + wide <= a.value_stride; d += wide) mix<M, T, VECTORS>(a, longest, d, total);
-    for (; d < a.value_stride; d += LANES) mix<M, T, 1>(a, longest, d, total);
+    for (; d + wide <= a.value_stride; d += wide) mix<C, T, VECTORS>(a, longest, d, total);
+    for (; d < a.value_stride; d += LANES) mix<C, T, 1>(a, longest, d, total);
 }
 
-template <class M>
+template <class C>
 static void attend(const Attend &a, int queries) {
     switch (queries) {
-        case 1: return attend_tile<M, 1>(a);
-        case 2: return attend_tile<M, 2>(a);
-        case 3: return attend_tile<M, 3>(a);
-        default: return attend_tile<M, 4>(a);
+        case 1: return attend_tile<C, 1>(a);
+        case 2: return attend_tile<C, 2>(a);
+        case 3: return attend_tile<C, 3>(a);
+        default: return attend_tile<C, 4>(a);
     }
+}
+
+// ---- choice ----
+
+static int64_t largest(const float *x, int64_t n, float *value) {
+    constexpr int64_t wide = 4 * LANES;
+    vf most[4];
+    vi nan = {};
+    for (vf &m : most) m = all(-__builtin_inff());
+    int64_t i = 0;
+    for (; i + wide <= n; i += wide)
+        for (int v = 0; v < 4; ++v) {
+            const vf one = load(x + i + v * LANES);
+            most[v] = larger(most[v], one);
+            nan |= one != one;
+        }
+    const vf both = larger(larger(most[0], most[1]), larger(most[2], most[3]));
+    float top = both[0];
+    bool bad = false;
+    for (int v = 0; v < LANES; ++v) {
+        top = both[v] > top ? both[v] : top;
+        bad = bad || nan[v];
+    }
+    for (; i < n; ++i) {
+        top = x[i] > top ? x[i] : top;
+        bad = bad || x[i] != x[i];
+    }
+    *value = top;
+    if (bad || top == __builtin_inff()) return -1;
+    for (i = 0; i + LANES <= n; i += LANES) {
+        const vi same = load(x + i) == top;
+        for (int v = 0; v < LANES; ++v)
+            if (same[v]) return i + v;
+    }
+    for (; i < n; ++i)
+        if (x[i] == top) return i;
+    return -1;
 }
 
 template <class M>
 static Kernels make(const char *name) {
-    return Kernels{name, LANES, kPanel, int(sizeof(typename M::Act)), 4, matmul<M>, norm<M>, head, attend<M>};
+    typedef typename M::Cache C;
+    return Kernels{name,     LANES,     4,    sizeof(C) == 2, M::own_inputs, M::row_bytes, matmul<M>, norm<M>,
+                   norm_wide, convert<M>, head, remember<C>,    attend<C>,     largest};
 }
 #undef FORCE

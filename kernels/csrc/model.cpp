@@ -1,19 +1,22 @@
 #include "model.h"
 
 #include <cmath>
-#include <cstring>
 #include <new>
 
-#if defined(__linux__)
+#if defined(__unix__) || defined(__APPLE__)
 #include <sys/mman.h>
 #endif
 
 namespace nimllm {
 
-static int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
-
 Arena::~Arena() {
-    for (void *slab : slabs_) std::free(slab);
+    for (const Slab &slab : slabs_) {
+#if defined(__unix__) || defined(__APPLE__)
+        munmap(slab.data, slab.size);
+#else
+        std::free(slab.data);
+#endif
+    }
 }
 
 void *Arena::bytes(size_t size) {
@@ -23,11 +26,19 @@ void *Arena::bytes(size_t size) {
         // untouched pages of a slab cost nothing, so it may be far larger than a small model
         const size_t slab = std::max((size + huge - 1) / huge * huge, size_t(64) << 20);
         slabs_.reserve(slabs_.size() + 1);
-        void *data = nullptr;
-        if (posix_memalign(&data, huge, slab) != 0) throw std::bad_alloc();
-        slabs_.push_back(data);
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
+#if defined(__unix__) || defined(__APPLE__)
+        void *data = mmap(nullptr, slab + huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (data == MAP_FAILED) throw std::bad_alloc();
+        slabs_.push_back({data, slab + huge});
+        data = reinterpret_cast<void *>((reinterpret_cast<uintptr_t>(data) + huge - 1) / huge * huge);
+#if defined(MADV_HUGEPAGE)
         madvise(data, slab, MADV_HUGEPAGE);
+#endif
+#else
+        void *data = std::calloc(1, slab + line);
+        if (!data) throw std::bad_alloc();
+        slabs_.push_back({data, slab + line});
+        data = reinterpret_cast<void *>((reinterpret_cast<uintptr_t>(data) + line - 1) / line * line);
 #endif
         next_ = static_cast<char *>(data);
         left_ = slab;
@@ -35,7 +46,6 @@ void *Arena::bytes(size_t size) {
     void *piece = next_;
     next_ += size;
     left_ -= size;
-    std::memset(piece, 0, size);
     return piece;
 }
 
@@ -56,17 +66,18 @@ static void check(const nimllm_config &c) {
     if (c.threads > 1024) throw Failure(NIMLLM_BAD_CONFIG, "threads is too large");
     if (c.n_heads % c.n_kv_heads) throw Failure(NIMLLM_BAD_CONFIG, "n_heads is not a multiple of n_kv_heads");
     if (c.pos == NIMLLM_POS_ROPE && c.head_dim % 2) throw Failure(NIMLLM_BAD_CONFIG, "RoPE needs an even head_dim");
-    if (c.pos < 0 || c.pos > 1 || c.norm < 0 || c.norm > 1 || c.ffn < 0 || c.ffn > 2 || c.dtype < 0 || c.dtype > 1)
+    if (c.pos < 0 || c.pos > 1 || c.norm < 0 || c.norm > 1 || c.ffn < 0 || c.ffn > 2 || c.dtype < 0 ||
+        c.dtype > NIMLLM_Q4)
         throw Failure(NIMLLM_BAD_CONFIG, "pos, norm, ffn or dtype is unknown");
     if (!(c.norm_eps > 0) || !(c.rope_theta > 0))
         throw Failure(NIMLLM_BAD_CONFIG, "norm_eps or rope_theta is not positive");
 }
 
-static const Kernels *choose(int isa, bool bf16) {
+static const Kernels *kernels_of(int isa, Format format) {
     const Kernels *found = nullptr;
-    if (isa == NIMLLM_ISA_AUTO || isa == NIMLLM_ISA_AVX512) found = kernels_avx512(bf16);
-    if (!found && (isa == NIMLLM_ISA_AUTO || isa == NIMLLM_ISA_AVX2)) found = kernels_avx2(bf16);
-    if (!found && (isa == NIMLLM_ISA_AUTO || isa == NIMLLM_ISA_PORTABLE)) found = kernels_portable(bf16);
+    if (isa == NIMLLM_ISA_AUTO || isa == NIMLLM_ISA_AVX512) found = kernels_avx512(format);
+    if (!found && (isa == NIMLLM_ISA_AUTO || isa == NIMLLM_ISA_AVX2)) found = kernels_avx2(format);
+    if (!found && (isa == NIMLLM_ISA_AUTO || isa == NIMLLM_ISA_PORTABLE)) found = kernels_portable(format);
     if (!found) throw Failure(NIMLLM_NO_ISA, "the processor or this build lacks the instruction set asked for");
     return found;
 }
@@ -87,117 +98,121 @@ const float *Model::tensor(const std::string &name, int64_t rows, int64_t cols) 
     return t.data;
 }
 
-Norm Model::norm(const std::string &name) {
+uint8_t *Model::block(const std::string &name, const char *kind, int64_t bytes) {
+    uint8_t *data = blocks_ ? blocks_->find(name, kind, bytes) : arena_.take<uint8_t>(bytes);
+    named_.push_back({name, kind, data, bytes});
+    return data;
+}
+
+float *Model::vector(const std::string &source, const std::string &name, int64_t length) {
+    float *data = reinterpret_cast<float *>(block(name, "F32", length * 4));
+    if (!blocks_) std::copy_n(tensor(source, 1, length), length, data);
+    places_[source].push_back({Matrix{}, data, 0, false, 0, 1, length});
+    return data;
+}
+
+Norm Model::norm(const std::string &source, const std::string &name) {
     Norm result;
-    const float *weight = tensor(name + ".weight", 1, c_.d_model);
-    result.weight.assign(weight, weight + c_.d_model);
-    if (c_.norm == NIMLLM_NORM_LAYER && c_.bias) {
-        const float *bias = tensor(name + ".bias", 1, c_.d_model);
-        result.bias.assign(bias, bias + c_.d_model);
-    }
+    result.weight = vector(source + ".weight", name + ".weight", c_.d_model);
+    if (c_.norm == NIMLLM_NORM_LAYER && c_.bias) result.bias = vector(source + ".bias", name + ".bias", c_.d_model);
     return result;
 }
 
-Model::Part Model::part(const std::string &name, int64_t rows, int64_t cols) {
-    return Part{tensor(name + ".weight", rows, cols), c_.bias ? tensor(name + ".bias", 1, rows) : nullptr, rows};
-}
-
 // Stacks the parts' rows, or takes panels from two parts in turn (each padded to whole panels).
-Matrix Model::pack(const std::vector<Part> &parts, int64_t inputs, bool alternate) {
-    const int64_t wide = kernels_->panel, step = bf16_ ? 2 : 1;
-    std::vector<std::pair<const float *, float>> rows;  // the source of each packed row, and its bias
-    bool bias = false;
-    const auto take = [&](const Part &p, int64_t row) {
-        if (row >= p.rows) return rows.emplace_back(nullptr, 0.0f), void();
-        rows.emplace_back(p.data + row * inputs, p.bias ? p.bias[row] : 0.0f);
-    };
-    for (const Part &p : parts) bias = bias || p.bias;
-    Matrix m;
-    if (alternate) {
-        for (int64_t first = 0; first < parts[0].rows; first += wide)
-            for (const Part &p : parts)
-                for (int64_t row = first; row < first + wide; ++row) take(p, row);
-        m.rows = int64_t(parts.size()) * parts[0].rows;
-    } else {
-        for (const Part &p : parts)
-            for (int64_t row = 0; row < p.rows; ++row) take(p, row);
-        m.rows = int64_t(rows.size());
-        rows.resize(size_t(round_up(m.rows, wide)), {nullptr, 0.0f});
+Matrix Model::matrix(const std::string &name, const std::vector<Part> &parts, int64_t inputs, bool alternate) {
+    int64_t rows = 0;
+    for (const Part &p : parts) rows += alternate ? round_up(p.rows, kPanel) : p.rows;
+    Matrix m = matrix_of(format_, rows, inputs);
+    uint8_t *data = block(name, "U8", m.bytes());
+    m.data = data;
+    float *bias = nullptr;
+    if (parts[0].bias) m.bias = bias = reinterpret_cast<float *>(block(name + ".bias", "F32", m.panels * kPanel * 4));
+    std::vector<const float *> sources(size_t(m.panels * kPanel), nullptr);
+    int64_t first = 0;
+    for (size_t i = 0; i < parts.size(); ++i) {
+        const Part &p = parts[i];
+        const Place place{m, nullptr, first, alternate, int64_t(i), p.rows, inputs};
+        places_[p.name + ".weight"].push_back(place);
+        if (bias) places_[p.name + ".bias"].push_back({m, bias, first, alternate, int64_t(i), 1, p.rows});
+        first += p.rows;
+        if (blocks_) continue;
+        const float *weights = tensor(p.name + ".weight", p.rows, inputs);
+        const float *biases = bias ? tensor(p.name + ".bias", 1, p.rows) : nullptr;
+        for (int64_t row = 0; row < p.rows; ++row) {
+            sources[size_t(place.packed(row))] = weights + row * inputs;
+            if (bias) bias[place.packed(row)] = biases[row];
+        }
     }
-    m.inputs = inputs;
-    m.depth = round_up(inputs, step);
-    m.panels = int64_t(rows.size()) / wide;
-    const int64_t elements = m.panels * wide * m.depth;
-    char *memory = arena_.take<char>(elements * (bf16_ ? 2 : 4));
-    float *fp32 = reinterpret_cast<float *>(memory);
-    uint16_t *halves = reinterpret_cast<uint16_t *>(memory);
+    if (blocks_) return m;
+    const int64_t wide = group_inputs(format_);
     for (int64_t p = 0; p < m.panels; ++p)
-        for (int64_t k = 0; k < inputs; ++k)
-            for (int64_t r = 0; r < wide; ++r) {
-                const float *source = rows[size_t(p * wide + r)].first;
-                if (!source) continue;
-                if (bf16_)
-                    halves[p * wide * m.depth + (k / 2 * wide + r) * 2 + k % 2] = to_bf16(source[k]);
-                else
-                    fp32[(p * m.depth + k) * wide + r] = source[k];
+        for (int64_t g = 0; g < m.groups; ++g)
+            for (int64_t row = p * kPanel; row < (p + 1) * kPanel; ++row) {
+                const float *source = sources[size_t(row)];
+                pack_group(m, data, row, g, source ? source + g * wide : nullptr, std::min(wide, inputs - g * wide));
             }
-    m.data = memory;
-    if (bias) {
-        float *to = arena_.take<float>(int64_t(rows.size()));
-        for (size_t row = 0; row < rows.size(); ++row) to[row] = rows[row].second;
-        m.bias = to;
-    }
     return m;
 }
 
 Model::Model(const nimllm_config &config, const nimllm_tensor *tensors, int64_t count)
-    : c_(checked(config)), kernels_(choose(config.isa, config.dtype == NIMLLM_BF16)),
-      bf16_(config.dtype == NIMLLM_BF16), team_(config.threads) {
+    : c_(checked(config)), kernels_(kernels_of(config.isa, Format(config.dtype))), format_(Format(config.dtype)),
+      team_(config.threads) {
     for (int64_t i = 0; i < count; ++i) tensors_[tensors[i].name] = &tensors[i];
-    const int64_t d = c_.d_model, ff = c_.d_ff, hd = c_.head_dim, lanes = kernels_->lanes;
+    build();
+    tensors_.clear();
+}
+
+Model::Model(const nimllm_config &config, std::unique_ptr<Blocks> blocks)
+    : c_(checked(config)), kernels_(kernels_of(config.isa, Format(config.dtype))), format_(Format(config.dtype)),
+      blocks_(std::move(blocks)), team_(config.threads) {
+    build();
+}
+
+void Model::build() {
+    const int64_t d = c_.d_model, ff = c_.d_ff, hd = c_.head_dim;
     q_width_ = c_.n_heads * hd;
     kv_width_ = c_.n_kv_heads * hd;
-
-    const float *embedding = tensor("model.embed_tokens.weight", c_.vocab_size, d);
-    embedding_ = pack({{embedding, nullptr, c_.vocab_size}}, d, false);
-    head_ = c_.tied ? embedding_
-                    : pack({{tensor("lm_head.weight", c_.vocab_size, d), nullptr, c_.vocab_size}}, d, false);
+    embedding_ = matrix("embed", {{"model.embed_tokens", c_.vocab_size, false}}, d, false);
+    head_ = c_.tied ? embedding_ : matrix("head", {{"lm_head", c_.vocab_size, false}}, d, false);
     if (c_.pos == NIMLLM_POS_LEARNED)
-        positions_ = pack({{tensor("model.embed_positions.weight", c_.context, d), nullptr, c_.context}}, d, false);
-    if (c_.embed_norm) embed_norm_ = norm("model.embed_norm");
-    final_norm_ = norm("model.norm");
-
-    cache_context_ = round_up(c_.context, lanes);
-    value_stride_ = round_up(hd, lanes);
-    const int64_t per_layer = c_.n_kv_heads * cache_context_ * (hd + value_stride_);
-    float *cache = arena_.take<float>(c_.n_layers * per_layer);
-    const auto bytes = [&](const Matrix &m) { return m.panels * kernels_->panel * m.depth * (bf16_ ? 2 : 4); };
-    bytes_per_token_ = bytes(head_);
+        positions_ = matrix("positions", {{"model.embed_positions", c_.context, false}}, d, false);
+    if (c_.embed_norm) embed_norm_ = norm("model.embed_norm", "embed_norm");
+    final_norm_ = norm("model.norm", "norm");
+    bytes_per_token_ = head_.bytes();
+    const bool bias = c_.bias != 0;
     for (int64_t i = 0; i < c_.n_layers; ++i) {
-        const std::string at = "model.layers." + std::to_string(i) + ".", sa = at + "self_attn.", mlp = at + "mlp.";
+        const std::string to = "layers." + std::to_string(i) + ".", at = "model." + to;
+        const std::string sa = at + "self_attn.", mlp = at + "mlp.";
         Layer layer;
-        layer.qkv = pack({part(sa + "q_proj", q_width_, d), part(sa + "k_proj", kv_width_, d),
-                          part(sa + "v_proj", kv_width_, d)}, d, false);
-        layer.out = pack({part(sa + "o_proj", d, q_width_)}, q_width_, false);
+        layer.qkv = matrix(to + "qkv",
+                           {{sa + "q_proj", q_width_, bias}, {sa + "k_proj", kv_width_, bias},
+                            {sa + "v_proj", kv_width_, bias}}, d, false);
+        layer.out = matrix(to + "out", {{sa + "o_proj", d, bias}}, q_width_, false);
         if (c_.ffn == NIMLLM_FFN_SWIGLU)
-            layer.up = pack({part(mlp + "gate_proj", ff, d), part(mlp + "up_proj", ff, d)}, d, true);
+            layer.up = matrix(to + "up", {{mlp + "gate_proj", ff, bias}, {mlp + "up_proj", ff, bias}}, d,
+                              true);
         else
-            layer.up = pack({part(mlp + "up_proj", ff, d)}, d, false);
-        layer.down = pack({part(mlp + "down_proj", d, ff)}, ff, false);
-        layer.before_attention = norm(at + "input_layernorm");
-        layer.before_ffn = norm(at + "post_attention_layernorm");
+            layer.up = matrix(to + "up", {{mlp + "up_proj", ff, bias}}, d, false);
+        layer.down = matrix(to + "down", {{mlp + "down_proj", d, bias}}, ff, false);
+        layer.before_attention = norm(at + "input_layernorm", to + "before_attention");
+        layer.before_ffn = norm(at + "post_attention_layernorm", to + "before_ffn");
         if (c_.qk_norm) {
-            const float *q = tensor(sa + "q_norm.weight", 1, hd), *k = tensor(sa + "k_norm.weight", 1, hd);
-            layer.q_gain.assign(q, q + hd);
-            layer.k_gain.assign(k, k + hd);
+            layer.q_gain = vector(sa + "q_norm.weight", to + "q_norm", hd);
+            layer.k_gain = vector(sa + "k_norm.weight", to + "k_norm", hd);
         }
-        layer.keys = cache + i * per_layer;
-        layer.values = layer.keys + c_.n_kv_heads * cache_context_ * hd;
-        bytes_per_token_ += bytes(layer.qkv) + bytes(layer.out) + bytes(layer.up) + bytes(layer.down);
-        layers_.push_back(std::move(layer));
+        bytes_per_token_ += layer.qkv.bytes() + layer.out.bytes() + layer.up.bytes() + layer.down.bytes();
+        layers_.push_back(layer);
     }
-    tensors_.clear();
+    reserve();
+}
 
+// Everything beside the weights: the cache, the rotation's table, the buffers of one pass.
+void Model::reserve() {
+    const int64_t d = c_.d_model, hd = c_.head_dim, lanes = kernels_->lanes;
+    element_ = kernels_->narrow_cache ? 2 : 4;
+    value_stride_ = round_up(hd, lanes);
+    cache_.context = round_up(c_.context, lanes);
+    cache_.data = arena_.take<char>(cache_bytes(cache_.context));
     if (c_.pos == NIMLLM_POS_ROPE) {
         const int64_t half = hd / 2;
         cosine_ = arena_.take<float>(2 * c_.context * half);
@@ -211,21 +226,57 @@ Model::Model(const nimllm_config &config, const nimllm_tensor *tensors, int64_t 
             }
         }
     }
-
-    x_stride_ = round_up(d, 16);
-    qkv_stride_ = round_up(q_width_ + 2 * kv_width_, 16);
-    act_stride_ = round_up(d, 32);
-    mix_stride_ = round_up(q_width_, 32);
-    ffn_stride_ = round_up(ff, 32);
-    const int64_t rows = std::min<int64_t>(kChunk, c_.context), act = kernels_->act_bytes;
+    x_stride_ = round_up(d, kPanel);
+    qkv_stride_ = round_up(q_width_ + 2 * kv_width_, kPanel);
+    mix_stride_ = round_up(q_width_, kPanel);
+    act_stride_ = kernels_->row_bytes(d);
+    mix_act_stride_ = kernels_->row_bytes(q_width_);
+    ffn_stride_ = kernels_->row_bytes(c_.d_ff);
+    const int64_t rows = std::min<int64_t>(kChunk, std::max<int64_t>(c_.context, kBranches));
     x_ = arena_.take<float>(rows * x_stride_);
     qkv_ = arena_.take<float>(rows * qkv_stride_);
-    act_ = arena_.take<char>(rows * act_stride_ * act);
-    mix_ = arena_.take<char>(rows * mix_stride_ * act);
-    ffn_ = arena_.take<char>(rows * ffn_stride_ * act);
+    mix_ = arena_.take<float>(rows * mix_stride_);
+    act_ = arena_.take<char>(rows * act_stride_);
+    mix_act_ = arena_.take<char>(rows * mix_act_stride_);
+    ffn_ = arena_.take<char>(rows * ffn_stride_);
     for (int member = 0; member < team_.size(); ++member) {
-        own_act_.push_back(arena_.take<char>(act_stride_ * act));
-        scratch_.push_back(arena_.take<float>(kernels_->max_queries * cache_context_));
+        own_act_.push_back(arena_.take<char>(std::max(act_stride_, mix_act_stride_)));
+        spare_.push_back(arena_.take<float>(x_stride_));
+        scratch_.push_back(arena_.take<float>(kernels_->max_queries * (cache_.context + lanes)));
+    }
+    best_.resize(size_t(team_.size() * kChunk));
+    best_value_.resize(best_.size());
+}
+
+void Model::update(const std::string &name, const float *data, int64_t rows, int64_t cols, const int64_t *indices,
+                   int64_t count) {
+    const auto found = places_.find(name);
+    if (found == places_.end()) throw Failure(NIMLLM_BAD_TENSOR, "the model has no tensor " + name);
+    const Place &shape = found->second[0];
+    if (rows != shape.rows || cols != shape.cols)
+        throw Failure(NIMLLM_BAD_TENSOR, "tensor " + name + " is " + std::to_string(rows) + " x " + std::to_string(cols) +
+                                             ", expected " + std::to_string(shape.rows) + " x " +
+                                             std::to_string(shape.cols));
+    for (int64_t i = 0; i < count; ++i)
+        if (indices[i] < 0 || indices[i] >= rows * cols)
+            throw Failure(NIMLLM_BAD_ARGUMENT, "an index is outside tensor " + name);
+    truncate(0);
+    for (const Place &place : found->second) {
+        const int64_t wide = group_inputs(place.matrix.format);
+        int64_t last_row = -1, last_group = -1;
+        for (int64_t i = 0; i < count; ++i) {
+            const int64_t row = indices[i] / cols, col = indices[i] % cols;
+            if (place.vector) {
+                place.vector[place.packed(col)] = data[indices[i]];
+                continue;
+            }
+            const int64_t group = col / wide;
+            if (row == last_row && group == last_group) continue;  // sorted indices make each group once
+            last_row = row;
+            last_group = group;
+            pack_group(place.matrix, const_cast<uint8_t *>(place.matrix.data), place.packed(row), group,
+                       data + row * cols + group * wide, std::min(wide, cols - group * wide));
+        }
     }
 }
 

@@ -41,7 +41,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
 ISAS = ["avx512", "avx2", "portable"]
 # epsilons of the dtype, of the largest logit: sums of up to 1100 terms in another order; in bf16 a sum that falls on
 # the other side of a rounding edge moves an input of the next product by one bf16 epsilon
-LIMIT = {"fp32": 40 * 2.0**-23, "bf16": 4 * 2.0**-8}
+# the same in 8 and 4 bits, where an input moves by 1/127 of the largest of its group
+LIMIT = {"fp32": 40 * 2.0**-23, "bf16": 4 * 2.0**-8, "q8": 4 * 2.0**-7, "q4": 4 * 2.0**-7}
 
 
 def need(isa: str) -> None:
@@ -75,7 +76,7 @@ def off(got: np.ndarray, want: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize("dtype", ["fp32", "bf16", "q8", "q4"])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_logits_are_torchs(name: str, dtype: str, isa: str) -> None:
     """Prompt longer than one pass over the weights (96 tokens), every position's logits."""
@@ -115,7 +116,7 @@ def test_logits_are_the_models_own(name: str) -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize("dtype", ["fp32", "bf16", "q8", "q4"])
 @pytest.mark.parametrize("name", ["default", "gpt2", "odd everywhere", "one key head"])
 def test_neither_threads_nor_calls_change_a_bit(name: str, dtype: str, isa: str) -> None:
     need(isa)
