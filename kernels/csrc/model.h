@@ -48,7 +48,7 @@ public:
     virtual uint8_t *find(const std::string &name, const char *kind, int64_t bytes) = 0;
 };
 
-struct Block {  // one of a model's own
+struct NamedBlock {  // one of a model's own
     std::string name;
     const char *kind;
     const uint8_t *data;
@@ -92,7 +92,7 @@ public:
     // as packing data. Forgets the cache.
     void update(const std::string &name, const float *data, int64_t rows, int64_t cols, const int64_t *indices,
                 int64_t count);
-    const std::vector<Block> &blocks() const { return named_; }
+    const std::vector<NamedBlock> &blocks() const { return named_; }
 
     const nimllm_config &config() const { return c_; }
     int64_t position() const { return position_; }
@@ -158,7 +158,7 @@ private:
     Format format_;
     std::unordered_map<std::string, const nimllm_tensor *> tensors_;  // only while packing
     std::unique_ptr<Blocks> blocks_;
-    std::vector<Block> named_;
+    std::vector<NamedBlock> named_;
     std::unordered_map<std::string, std::vector<Place>> places_;
     Arena arena_;
     std::vector<Layer> layers_;
