@@ -10,8 +10,8 @@ HEADERS = ["engine.h", "failure.h", "json.h", "weights_file.h", "model.h", "pack
 SOURCES += ["bandwidth", "peaks"]  # what the machine can do: nimllm bench
 HEADERS += ["limits.h", "limits_threads.h"]
 
-TRAIN_SOURCES = ["train/parallel", "threads"]
-TRAIN_HEADERS = ["train/parallel.h", "threads.h"]
+TRAIN_SOURCES = ["train/parallel", "threads", "train/passes", "train/loss", "train/optimizer"]
+TRAIN_HEADERS = ["train/parallel.h", "threads.h", "kernels.h", "train/passes.h", "train/passes_body.h"]
 FLAGS = ["-O3", "-std=c++17", "-pthread", "-fvisibility=hidden", "-Wno-psabi", "-g0"]
 
 # Plain C libraries loaded with ctypes: they neither include nor link Python. No -march: one file runs on every x86-64,
@@ -32,7 +32,7 @@ setup(
             [f"kernels/csrc/{name}.cpp" for name in TRAIN_SOURCES],
             depends=[f"kernels/csrc/{name}" for name in TRAIN_HEADERS],
             language="c++",
-            extra_compile_args=FLAGS,
+            extra_compile_args=[*FLAGS, "-fopenmp-simd", "-fno-math-errno"],
             extra_link_args=["-pthread"],
             optional=True,
         ),

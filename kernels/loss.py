@@ -10,11 +10,15 @@ of 384 into V 8192 in bf16, one core, medians of 5: plain 460 ms; 128 rows 213, 
 
 from __future__ import annotations
 
+import threading
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from nimllm.kernels import linear, native
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -79,3 +83,104 @@ def linear_cross_entropy_chunked(hidden_nd: Tensor, weight_vd: Tensor, targets_n
     with torch.autocast(device, enabled=False):
         return _LinearCrossEntropy.apply(hidden_nd, weight_vd, targets_n, ignore_index, chunk, dtype,
                                          grad and hidden_nd.requires_grad, grad and weight_vd.requires_grad)
+
+
+# The same with the passes over the logits in C++ (csrc/train/passes_body.h).
+
+_LOGITS = 2**25  # elements of logits held at a time: 64 MB in bf16
+_WORK = threading.local()
+
+
+@cache
+def _cross_entropy() -> Any:
+    return native.function("nimllm_train_cross_entropy", "piiibpifbp", "i")
+
+
+def _workspace(name: str, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+    """A [rows, columns] tensor of this thread, of undefined values, valid until the next call with this name."""
+    have: Tensor | None = getattr(_WORK, name, None)
+    if have is None or have.dtype != dtype or have.numel() < rows * columns:
+        setattr(_WORK, name, None)  # freed before the larger one is made
+        have = torch.empty(rows * columns, dtype=dtype)
+        setattr(_WORK, name, have)
+    return have[: rows * columns].view(rows, columns)
+
+
+def _keeps_graph() -> bool:
+    """Whether the running backward pass was asked to keep its graph (retain_graph)."""
+    ask = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
+    return True if ask is None else bool(ask())
+
+
+class _LinearCrossEntropyInPlace(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden_nd: Tensor, weight_vd: Tensor, targets_n: Tensor, ignore_index: int, chunk: int,
+                dtype: torch.dtype, want_hidden: bool, want_weight: bool) -> Tensor:
+        """The mean loss, and its gradients: fp32 and bf16 have the range for the mean's small values."""
+        rows, weight = hidden_nd.to(dtype).contiguous(), linear.in_dtype([weight_vd], dtype).contiguous()
+        targets = targets_n.to(torch.int64).contiguous()
+        (n, d), v = rows.shape, weight.shape[0]
+        narrow = dtype == torch.bfloat16
+        factor = 1.0 / max(1, int((targets != ignore_index).sum()))
+        losses = torch.empty(n, dtype=torch.float32)
+        grad_hidden = torch.empty_like(rows) if want_hidden else None
+        grad_weight = None
+        if want_weight:
+            make = torch.empty if narrow and n else torch.zeros
+            grad_weight = make(weight.shape, dtype=torch.float32)
+        for start in range(0, n, chunk):
+            part = rows[start : start + chunk]
+            if narrow:
+                logits = torch.mm(part, weight.T, out=_workspace("logits", part.shape[0], v, dtype))
+            else:
+                logits = linear.product(part, weight)
+            wrong = _cross_entropy()(logits.data_ptr(), part.shape[0], v, v, narrow, targets[start:].data_ptr(),
+                                     ignore_index, factor, want_hidden or want_weight, losses[start:].data_ptr())
+            if wrong == -2:
+                raise MemoryError("linear_cross_entropy: no memory for a row of logits")
+            if wrong >= 0:
+                raise IndexError(f"Target {int(targets[start + wrong])} is out of bounds for {v} classes.")
+            if grad_hidden is not None:
+                if narrow:
+                    torch.mm(logits, weight, out=grad_hidden[start : start + chunk])
+                else:
+                    grad_hidden[start : start + chunk] = linear.product(logits, weight.T)
+            if grad_weight is not None:
+                if narrow:
+                    made = torch.mm(logits.T, part, out=_workspace("weight", v, d, dtype))
+                    linear.widen(made, grad_weight, add=start > 0)
+                else:
+                    grad_weight += linear.product(logits.T, part.T)
+        ctx.dtypes = hidden_nd.dtype, weight_vd.dtype
+        ctx.save_for_backward(grad_hidden, grad_weight)
+        return (losses.sum(dtype=torch.float64) * factor).float()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
+        made: list[Tensor | None] = []
+        factor, again = float(grad_loss), _keeps_graph()
+        for grad, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True):
+            if grad is not None and factor != 1.0:
+                grad = grad * factor if again else grad.mul_(factor)
+            elif grad is not None and again:
+                grad = grad.clone()
+            made.append(None if grad is None else grad.to(dtype))
+        return *made, None, None, None, None, None, None
+
+
+def linear_cross_entropy_cpp(hidden_nd: Tensor, weight_vd: Tensor, targets_n: Tensor, ignore_index: int = -100,
+                             chunk: int = 0) -> Tensor:
+    """As :func:`linear_cross_entropy_chunked`, on a CPU; fp16 goes there. chunk 0: as many rows as 64 MB hold in bf16.
+
+    Measured on 2 Zen 5 cores, bf16, V 32000: the pass over a block of 512 rows, loss and gradient, 2.1 ms.
+    """
+    autocast = torch.is_autocast_enabled("cpu")
+    dtype = torch.get_autocast_dtype("cpu") if autocast else torch.promote_types(hidden_nd.dtype, weight_vd.dtype)
+    if hidden_nd.device.type != "cpu" or dtype not in (torch.float32, torch.bfloat16):
+        return linear_cross_entropy_chunked(hidden_nd, weight_vd, targets_n, ignore_index, chunk or 512)
+    grad = torch.is_grad_enabled()
+    rows = chunk or max(128, _LOGITS // max(1, weight_vd.shape[0]) // 128 * 128)
+    with torch.autocast("cpu", enabled=False):
+        return _LinearCrossEntropyInPlace.apply(hidden_nd, weight_vd, targets_n, ignore_index, rows, dtype,
+                                                grad and hidden_nd.requires_grad, grad and weight_vd.requires_grad)

@@ -66,6 +66,12 @@ def _engine_available() -> str | None:
     return engine.available()
 
 
+def _compiled() -> str | None:
+    from nimllm.kernels import native
+
+    return native.available()
+
+
 def _gpu() -> str | None:
     import torch
 
@@ -119,6 +125,11 @@ def _reference(op: str) -> Impl:
     return Impl("reference", ANY, f"nimllm.kernels.reference:{op}")
 
 
+def _in_cpp(file: str, op: str) -> Impl:
+    """The row of a kernel of csrc/train, which has the op's name."""
+    return Impl("cpp", ("cpu",), f"nimllm.kernels.{file}:{op}", _compiled)
+
+
 def _in_triton(file: str, op: str, passed_over: Callable[[str], str | None] = _never_passed_over) -> list[Impl]:
     """The rows of a kernel of ``nimllm/kernels/gpu``, which has the op's name."""
     target = f"nimllm.kernels.gpu.{file}:{op}"
@@ -150,6 +161,7 @@ _TABLE: dict[str, list[Impl]] = {
     "relu2": [_reference("relu2")],
     "linear_cross_entropy": [
         *_in_triton("loss", "linear_cross_entropy"),
+        Impl("cpp", ("cpu",), "nimllm.kernels.loss:linear_cross_entropy_cpp", _compiled),
         Impl("chunked", ANY, "nimllm.kernels.loss:linear_cross_entropy_chunked"),
         _reference("linear_cross_entropy"),
     ],
@@ -158,7 +170,11 @@ _TABLE: dict[str, list[Impl]] = {
         Impl("chunked", ANY, "nimllm.kernels.logprobs:token_logprobs"),
         _reference("token_logprobs"),
     ],
-    "clip_adamw": [*_in_triton("optimizer", "clip_adamw"), _reference("clip_adamw")],
+    "clip_adamw": [
+        *_in_triton("optimizer", "clip_adamw"),
+        _in_cpp("optimizer", "clip_adamw"),
+        _reference("clip_adamw"),
+    ],
     "newton_schulz": [*_in_triton("newton_schulz", "newton_schulz"), _reference("newton_schulz")],
     "top_saliency": [*_in_triton("sparse", "top_saliency"), _reference("top_saliency")],
     "grid_add": [*_in_triton("sparse", "grid_add"), _reference("grid_add")],

@@ -7,10 +7,64 @@ torch's own, with the update's RMS matched to AdamW's (Moonlight, arXiv 2502.169
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from nimllm.kernels import ops
+
+
+class AdamW(torch.optim.Optimizer):
+    """AdamW through the op ``clip_adamw``, which also clips: one pass over all tensors. The states are those of torch's
+    AdamW (step, exp_avg, exp_avg_sq), so a checkpoint of either goes on with the other."""
+
+    def __init__(self, params: Iterable[Any], lr: float, betas: tuple[float, float], weight_decay: float = 0.0,
+                 eps: float = 1e-8) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None,  # type: ignore[override]
+             max_norm: float | None = None) -> None:
+        """max_norm: clip the gradients' common norm to it, None for not at all."""
+        if closure is not None:
+            raise ValueError("AdamW takes no closure")
+        parts: dict[Any, list[tuple[Tensor, float]]] = {}
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state["step"] = torch.zeros(())
+                    state["exp_avg"] = torch.zeros_like(parameter)
+                    state["exp_avg_sq"] = torch.zeros_like(parameter)
+                state["step"] += 1
+                key = parameter.device, int(state["step"]), float(group["lr"]), tuple(group["betas"]), group["eps"]
+                parts.setdefault(key, []).append((parameter, group["weight_decay"]))
+        if max_norm is not None and len(parts) > 1:  # the norm is of all of them
+            torch.nn.utils.clip_grad_norm_([p for part in parts.values() for p, _ in part], max_norm)
+            max_norm = None
+        for (device, step, lr, betas, eps), part in parts.items():
+            parameters = [parameter for parameter, _ in part]
+            ops.get("clip_adamw", device)(
+                parameters, [p.grad for p in parameters], [self.state[p]["exp_avg"] for p in parameters],
+                [self.state[p]["exp_avg_sq"] for p in parameters], step, lr, betas, eps, [decay for _, decay in part],
+                max_norm)  # fmt: skip
+
+
+def clip_and_step(model: nn.Module, all_optimizers: list[torch.optim.Optimizer], max_norm: float) -> None:
+    """Clip the common norm of all gradients (0: not at all), step every optimizer, and drop the gradients."""
+    if len(all_optimizers) == 1 and isinstance(all_optimizers[0], AdamW):
+        all_optimizers[0].step(max_norm=max_norm or None)
+    else:
+        if max_norm:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+        for optimizer in all_optimizers:
+            optimizer.step()
+    for optimizer in all_optimizers:
+        optimizer.zero_grad(set_to_none=True)
 
 
 def optimizers(
@@ -29,13 +83,13 @@ def optimizers(
             hidden.append(parameter)
     if kind == "adamw":
         groups = [{"params": hidden, "weight_decay": weight_decay}, {"params": outer + vectors, "weight_decay": 0.0}]
-        return [torch.optim.AdamW(groups, lr=lr, betas=betas, eps=1e-8)]
+        return [AdamW(groups, lr, betas)]
     if kind == "muon":
         return [
             torch.optim.Muon(
                 hidden, lr=lr, weight_decay=weight_decay, momentum=0.95, nesterov=True, adjust_lr_fn="match_rms_adamw"
             ),
-            torch.optim.AdamW(outer + vectors, lr=lr, betas=betas, eps=1e-8, weight_decay=0.0),
+            AdamW(outer + vectors, lr, betas),
         ]
     raise ValueError(f"no optimizer is called {kind!r}")
 

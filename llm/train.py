@@ -30,7 +30,7 @@ from nimllm.llm.batches import IGNORE, Windows
 from nimllm.llm.checkpoint import write_tensors
 from nimllm.llm.config import ModelConfig
 from nimllm.llm.model import GPT, KeyValues
-from nimllm.llm.optim import moments, optimizers, restore_moments, schedule
+from nimllm.llm.optim import clip_and_step, moments, optimizers, restore_moments, schedule
 from nimllm.llm.shards import Shard
 from nimllm.llm.tokenizer import Tokenizer
 
@@ -277,11 +277,7 @@ class Trainer:
             share = count / total  # micro-batches weigh by their learnt tokens: accumulation changes nothing
             (loss * share).backward()
             loss_sum += loss.detach() * share
-        if s.clip:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), s.clip)
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        clip_and_step(self.model, self.optimizers, s.clip)
         self.step += 1
         loss = float(loss_sum)
         if not math.isfinite(loss):
