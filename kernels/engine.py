@@ -23,7 +23,7 @@ _NORM = {"rms": 0, "layer": 1}
 _FFN = {"swiglu": 0, "gelu": 1, "relu2": 2}
 _DTYPE = {"fp32": 0, "bf16": 1, "q8": 2, "q4": 3}
 _ISA = {"auto": 0, "portable": 1, "avx2": 2, "avx512": 3}
-_BAD_CONFIG, _BAD_TENSOR, _NO_MEMORY, _CONTEXT_FULL, _BAD_ID, _BAD_ARGUMENT = 1, 2, 3, 4, 5, 6
+_BAD_CONFIG, _BAD_TENSOR, _NO_MEMORY, _CONTEXT_FULL, _BAD_ID, _BAD_ARGUMENT, _BAD_FILE = 1, 2, 3, 4, 5, 6, 10
 
 DTYPES = tuple(_DTYPE)
 Floats = NDArray[np.float32]
@@ -57,6 +57,11 @@ def _load() -> tuple[ctypes.CDLL | None, str | None]:
     handle, i32, i64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
     library.nimllm_new.argtypes = [ctypes.POINTER(_Config), ctypes.POINTER(_Tensor), i64, ctypes.POINTER(handle),
                                    ctypes.c_char_p, ctypes.c_size_t]
+    library.nimllm_open.argtypes = [ctypes.c_char_p, i32, i32, i32, ctypes.POINTER(handle), ctypes.c_char_p,
+                                    ctypes.c_size_t]
+    library.nimllm_save.argtypes = [handle, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t]
+    library.nimllm_get_config.argtypes = [handle, ctypes.POINTER(_Config)]
+    library.nimllm_get_config.restype = None
     library.nimllm_extend.argtypes = [handle, ctypes.c_void_p, i64, ctypes.c_void_p, i32]
     library.nimllm_truncate.argtypes = [handle, i64]
     library.nimllm_fork.argtypes = [handle, i64, i64]
@@ -126,6 +131,15 @@ def tensor_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def _check(code: int, message: ctypes.Array[ctypes.c_char]) -> None:
+    """The exception for a code of nimllm_new and nimllm_open."""
+    if code:
+        text = message.value.decode("utf-8", "replace")
+        if code in (_BAD_CONFIG, _BAD_TENSOR, _BAD_FILE):
+            raise ValueError(text)
+        raise MemoryError(text) if code == _NO_MEMORY else RuntimeError(text)
+
+
 class Engine:
     """Logits of a growing sequence of token ids.
 
@@ -177,12 +191,42 @@ class Engine:
         ))  # fmt: skip
         handle, message = ctypes.c_void_p(), ctypes.create_string_buffer(512)
         code = library.nimllm_new(native, rows, len(arrays), ctypes.byref(handle), message, len(message))
-        if code:
-            text = message.value.decode("utf-8", "replace")
-            if code in (_BAD_CONFIG, _BAD_TENSOR):
-                raise ValueError(text)
-            raise MemoryError(text) if code == _NO_MEMORY else RuntimeError(text)
+        _check(code, message)
         self._handle = handle
+
+    @classmethod
+    def open(cls, path: Path, threads: int | None = None, isa: str = "auto", copy: bool = True) -> Engine:
+        """An engine on a file that :meth:`save` wrote, here or on another machine: nothing is converted or packed.
+
+        copy: read into 2 MB pages (a tenth faster to decode); else the file's pages are mapped, and shared between
+        processes. ValueError: not such a file, or damaged; MemoryError; RuntimeError when the library is not there.
+        """
+        library, reason = _load()
+        if library is None:
+            raise RuntimeError(f"the C++ engine cannot be used: {reason}")
+        if isa not in _ISA or (threads is not None and threads < 1):
+            raise ValueError(f"isa {isa!r}, threads {threads}: isa is one of {', '.join(_ISA)}, threads at least 1")
+        made = cls.__new__(cls)
+        made._handle, made._lock, made._library = None, threading.Lock(), library
+        made.threads = threads or min(2, _cores())
+        handle, message, config = ctypes.c_void_p(), ctypes.create_string_buffer(512), _Config()
+        _check(library.nimllm_open(os.fsencode(path), made.threads, _ISA[isa], copy, ctypes.byref(handle), message,
+                                   len(message)), message)
+        made._handle = handle
+        library.nimllm_get_config(handle, ctypes.byref(config))
+        made.vocab_size, made.context, made.dtype = config.vocab_size, config.context, DTYPES[config.dtype]
+        return made
+
+    def save(self, path: Path) -> None:
+        """The weights as they lie in memory, for :meth:`open`: a safetensors file, replaced whole or not at all.
+
+        OSError when it cannot be written.
+        """
+        message = ctypes.create_string_buffer(512)
+        with self._lock:
+            code = self._library.nimllm_save(self._open(), os.fsencode(path), message, len(message))
+        if code:
+            raise OSError(message.value.decode("utf-8", "replace"))
 
     def _open(self) -> ctypes.c_void_p:
         if self._handle is None:

@@ -2,22 +2,41 @@
 #include "engine.h"
 
 #include <cstdio>
+#include <memory>
 #include <mutex>
 #include <new>
 
 #include "model.h"
+#include "packed_model.h"
 #include "weights_file.h"
 
 struct nimllm_engine {
-    nimllm_engine(const nimllm_config &config, const nimllm_tensor *tensors, int64_t count)
-        : model(config, tensors, count) {}
-    nimllm::Model model;
+    explicit nimllm_engine(std::unique_ptr<nimllm::Model> made) : owned(std::move(made)), model(*owned) {}
+    std::unique_ptr<nimllm::Model> owned;
+    nimllm::Model &model;
     std::mutex mutex;
 };
 
 static int32_t fail(int32_t code, const char *what, char *message, size_t size) {
     if (message && size) std::snprintf(message, size, "%s", what);
     return code;
+}
+
+// The code and the message of whatever `action` throws.
+template <class Action>
+static int32_t guarded(char *message, size_t size, Action action) {
+    try {
+        action();
+        return NIMLLM_OK;
+    } catch (const nimllm::Failure &error) {
+        return fail(error.code, error.what(), message, size);
+    } catch (const std::bad_alloc &) {
+        return fail(NIMLLM_NO_MEMORY, "not enough memory for the weights and the cache", message, size);
+    } catch (const std::exception &error) {
+        return fail(NIMLLM_INTERNAL, error.what(), message, size);
+    } catch (...) {
+        return fail(NIMLLM_INTERNAL, "unknown failure", message, size);
+    }
 }
 
 extern "C" {
@@ -41,18 +60,29 @@ int32_t nimllm_new(const nimllm_config *config, const nimllm_tensor *tensors, in
     if (!config || count < 0 || (count && !tensors)) return fail(NIMLLM_BAD_ARGUMENT, "a null pointer", message, size);
     for (int64_t i = 0; i < count; ++i)
         if (!tensors[i].name) return fail(NIMLLM_BAD_ARGUMENT, "a tensor without a name", message, size);
-    try {
-        *engine = new nimllm_engine(*config, tensors, count);
-        return NIMLLM_OK;
-    } catch (const nimllm::Failure &error) {
-        return fail(error.code, error.what(), message, size);
-    } catch (const std::bad_alloc &) {
-        return fail(NIMLLM_NO_MEMORY, "not enough memory for the weights and the cache", message, size);
-    } catch (const std::exception &error) {
-        return fail(NIMLLM_INTERNAL, error.what(), message, size);
-    } catch (...) {
-        return fail(NIMLLM_INTERNAL, "unknown failure", message, size);
-    }
+    return guarded(message, size, [&] {
+        *engine = new nimllm_engine(std::unique_ptr<nimllm::Model>(new nimllm::Model(*config, tensors, count)));
+    });
+}
+
+int32_t nimllm_open(const char *path, int32_t threads, int32_t isa, int32_t copy, nimllm_engine **engine,
+                    char *message, size_t size) {
+    if (!engine) return fail(NIMLLM_BAD_ARGUMENT, "engine is null", message, size);
+    *engine = nullptr;
+    if (!path) return fail(NIMLLM_BAD_ARGUMENT, "a null pointer", message, size);
+    return guarded(message, size,
+                   [&] { *engine = new nimllm_engine(nimllm::open_model(path, threads, isa, copy != 0)); });
+}
+
+int32_t nimllm_save(nimllm_engine *engine, const char *path, char *message, size_t size) {
+    if (!engine || !path) return fail(NIMLLM_BAD_ARGUMENT, "a null pointer", message, size);
+    std::unique_lock<std::mutex> lock(engine->mutex, std::try_to_lock);
+    if (!lock.owns_lock()) return fail(NIMLLM_BUSY, "another thread is inside this engine", message, size);
+    return guarded(message, size, [&] { nimllm::save_model(engine->model, path); });
+}
+
+void nimllm_get_config(const nimllm_engine *engine, nimllm_config *config) {
+    if (engine && config) *config = engine->model.config();
 }
 
 void nimllm_free(nimllm_engine *engine) { delete engine; }
@@ -124,14 +154,7 @@ int32_t nimllm_update(nimllm_engine *engine, const char *name, const float *data
         return fail(NIMLLM_BAD_ARGUMENT, "a null pointer", message, size);
     std::unique_lock<std::mutex> lock(engine->mutex, std::try_to_lock);
     if (!lock.owns_lock()) return fail(NIMLLM_BUSY, "another thread is inside this engine", message, size);
-    try {
-        engine->model.update(name, data, rows, cols, indices, count);
-        return NIMLLM_OK;
-    } catch (const nimllm::Failure &error) {
-        return fail(error.code, error.what(), message, size);
-    } catch (...) {
-        return fail(NIMLLM_INTERNAL, "unknown failure", message, size);
-    }
+    return guarded(message, size, [&] { engine->model.update(name, data, rows, cols, indices, count); });
 }
 
 int32_t nimllm_truncate(nimllm_engine *engine, int64_t position) {

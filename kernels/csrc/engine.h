@@ -68,6 +68,14 @@ NIMLLM_API int32_t nimllm_has_isa(int32_t isa);
 /* On failure *engine is NULL and message (of size bytes, may be NULL) says why. */
 NIMLLM_API int32_t nimllm_new(const nimllm_config *config, const nimllm_tensor *tensors, int64_t count,
                               nimllm_engine **engine, char *message, size_t size);
+/* A model packed before by nimllm_save, on any machine: the file's blocks are computed on as they lie. copy = 0 maps
+ * the file (the fastest start, pages shared between processes), 1 reads it into 2 MB pages (a tenth faster to decode). */
+NIMLLM_API int32_t nimllm_open(const char *path, int32_t threads, int32_t isa, int32_t copy, nimllm_engine **engine,
+                               char *message, size_t size);
+/* Replaces the file whole, or not at all. */
+NIMLLM_API int32_t nimllm_save(nimllm_engine *engine, const char *path, char *message, size_t size);
+/* The shape of the engine's model; dtype, isa and threads as they are in use. */
+NIMLLM_API void nimllm_get_config(const nimllm_engine *engine, nimllm_config *config);
 NIMLLM_API void nimllm_free(nimllm_engine *engine);
 /* Append n >= 1 ids. all = 0: logits is [vocab_size], after the last id; all = 1: [n, vocab_size]. */
 NIMLLM_API int32_t nimllm_extend(nimllm_engine *engine, const int32_t *ids, int64_t n, float *logits, int32_t all);

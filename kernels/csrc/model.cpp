@@ -63,6 +63,8 @@ static void check(const nimllm_config &c) {
     positive(c.d_ff, "d_ff");
     positive(c.context, "context");
     positive(c.threads, "threads");
+    // no tensor bounds it where positions turn, and the tables and the cache grow with it
+    if (c.context > (1 << 20)) throw Failure(NIMLLM_BAD_CONFIG, "context is too large");
     if (c.threads > 1024) throw Failure(NIMLLM_BAD_CONFIG, "threads is too large");
     if (c.n_heads % c.n_kv_heads) throw Failure(NIMLLM_BAD_CONFIG, "n_heads is not a multiple of n_kv_heads");
     if (c.pos == NIMLLM_POS_ROPE && c.head_dim % 2) throw Failure(NIMLLM_BAD_CONFIG, "RoPE needs an even head_dim");
