@@ -138,9 +138,36 @@ def _memory(args: Namespace) -> list[Finding]:
 
 
 def _kernels(args: Namespace) -> list[Finding]:
-    """Which implementation each op uses on this machine's CPU."""
+    """The table of implementations: for each op the one in force, what else could be named, and why not the rest."""
     from nimllm.kernels import ops
 
     rows = ops.table()
-    used = [f"{row['op']}={row['implementation']}" for row in rows if row["state"] == "used"]
-    return [Finding("kernels", "good", ", ".join(used), {"table": rows})]
+    override = os.environ.get(ops.VARIABLE)
+    lines = [f"{ops.VARIABLE}={override}" if override else
+             f"for each op what is in force (and what {ops.VARIABLE} could name instead)"]
+    lines += _in_force("cpu", rows)
+    facts = {"table": rows}
+    # torch, which knows GPUs best, takes seconds to import: not where there is no device file of one
+    if any(os.path.exists(path) for path in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")):
+        facts["cuda"] = ops.table("cuda")
+        lines += _in_force("cuda", facts["cuda"])
+    return [Finding("kernels", "good", ("\n" + " " * 16).join(lines), facts)]
+
+
+def _in_force(device: str, rows: list[dict[str, str]]) -> list[str]:
+    """Lines of text for one device's table. A reason that keeps several implementations out is told once."""
+    used: dict[str, str] = {}
+    ready: dict[str, list[str]] = {}
+    out: dict[str, dict[str, None]] = {}
+    for row in rows:
+        name = row["implementation"]
+        if row["state"] == "used":
+            used[row["op"]] = name
+        elif row["state"] == "ready":
+            ready.setdefault(row["op"], []).append(name)
+        elif not row["state"].startswith("not for "):
+            out.setdefault(row["state"], {})[name] = None
+    width = max(map(len, used), default=0)
+    lines = [f"{device}  {op:<{width}}  {name}" + (f" ({', '.join(ready[op])})" if op in ready else "")
+             for op, name in used.items()]
+    return lines + [f"{device}  not {', '.join(names)}: {reason}" for reason, names in out.items()]

@@ -230,6 +230,12 @@ def _choose(op: str, device: str, override: str) -> Impl:
     raise NimError(f"no implementation of {op} runs on {device}", "; ".join(reasons), "see nimllm doctor")
 
 
+def names() -> tuple[str, ...]:
+    """Every op."""
+    _load_plugins()
+    return tuple(_TABLE)
+
+
 def rows(op: str) -> tuple[Impl, ...]:
     """Every implementation of an op, best first, whether or not it can be used here; UsageError for an unknown op."""
     return tuple(_rows(op))
