@@ -14,12 +14,11 @@ from functools import cache
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from nimllm.kernels import native
+from nimllm.kernels import native, reference
 
 _FEW = 16  # rows below which torch's own product is as fast
 
@@ -151,14 +150,17 @@ def linears(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | None
 
     In bf16 the results are slices of one tensor: contiguous in their last axis only. Differentiable once.
     """
-    if x.device.type != "cpu":
-        return tuple(F.linear(x, w, b) for w, b in zip(weights, biases or [None] * len(weights), strict=True))
+    biases = biases or [None] * len(weights)
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
+        return reference.linears(x, weights, biases)
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     rows = x.numel() // max(1, x.shape[-1])
-    same = all(weight.dtype == dtype for weight in weights)
-    if dtype not in (torch.float32, torch.bfloat16) or rows < _FEW or (dtype == torch.float32 and not same):
-        return tuple(F.linear(x, w, b) for w, b in zip(weights, biases or [None] * len(weights), strict=True))
-    parameters = [part for pair in zip(weights, biases or [None] * len(weights), strict=True) for part in pair]
+    given = [p for p in (*weights, *biases) if p is not None]
+    mixed = any(p.dtype != x.dtype for p in given) and not torch.is_autocast_enabled("cpu")  # torch's error to raise
+    wide = dtype == torch.float32 and any(p.dtype != dtype for p in (x, *given))
+    if dtype not in (torch.float32, torch.bfloat16) or rows < _FEW or mixed or wide or not x.shape[-1]:
+        return reference.linears(x, weights, biases)
+    parameters = [part for pair in zip(weights, biases, strict=True) for part in pair]
     with torch.autocast("cpu", enabled=False):
         return _Linears.apply(x, dtype, *parameters)
 

@@ -159,6 +159,8 @@ _TABLE: dict[str, list[Impl]] = {
     "swiglu": [_reference("swiglu")],
     "gelu": [_reference("gelu")],
     "relu2": [_reference("relu2")],
+    "linear": [_in_cpp("linear", "linear"), _reference("linear")],
+    "linears": [_in_cpp("linear", "linears"), _reference("linears")],
     "linear_cross_entropy": [
         *_in_triton("loss", "linear_cross_entropy"),
         Impl("cpp", ("cpu",), "nimllm.kernels.loss:linear_cross_entropy_cpp", _compiled),
