@@ -20,7 +20,7 @@ from nimllm.kernels.ops import Impl
 
 EPS = {torch.float32: 2.0**-23, torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}
 FLOATS = tuple(EPS)
-ELSEWHERE = {"decode"}  # a class: test_engine.py
+ELSEWHERE = {"decode", "linears"}  # a class: test_engine.py; lists of weights: test_linear.py
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ CASES: dict[str, list[Case]] = {
     "swiglu": [Case(lambda: [n(3, 5, 37), n(3, 5, 37)], (0, 1))],
     "gelu": [Case(lambda: [n(3, 5, 37) * 2], (0,))],
     "relu2": [Case(lambda: [n(3, 5, 37)], (0,))],
+    "linear": [Case(lambda: [n(3, 37, 33), n(20, 33), n(20)], (0, 1, 2), ((32, 64), (3, 4))),
+               Case(lambda: [n(130, 16), n(100, 16), None], (0, 1), ((32, 64), (3, 4)))],
     "linear_cross_entropy": [Case(lambda: head(37, 33, 257), (0, 1), ((32, 64), (3, 4))),
                              Case(lambda: head(130, 16, 4100), (0, 1), ((32, 64), (3, 4)))],
     "token_logprobs": [Case(lambda: head(37, 33, 257), (0, 1), ((32, 64), (3, 4)))],
