@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from ctypes import c_int32
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from nimllm.kernels import quantised, reference
 from nimllm.kernels.engine import DTYPES, Floats, tensor_shapes
+from nimllm.kernels.sampling import Drawn, Sampling, choose
 
 
 class Decoder:
@@ -39,6 +41,8 @@ class Decoder:
                 self._tensors[name] = self._narrow(self._tensors[name])
         self._keys: dict[int, Tensor] = {}  # layer -> [1, g, t, d]
         self._values: dict[int, Tensor] = {}
+        self._ids: list[int] = []  # what the cache holds
+        self._logits: Floats | None = None  # after the last of them
         self.position = 0
 
     @staticmethod
@@ -106,8 +110,11 @@ class Decoder:
             x_td = x_td + self._attention(self._norm(x_td, f"{at}.input_layernorm"), layer, positions)
             x_td = x_td + self._ffn(self._norm(x_td, f"{at}.post_attention_layernorm"), layer)
         self.position += len(index)
-        return self._linear(self._norm(x_td, "model.norm"),
-                            "model.embed_tokens" if c["tied"] else "lm_head").numpy()
+        logits_tv = self._linear(self._norm(x_td, "model.norm"),
+                                 "model.embed_tokens" if c["tied"] else "lm_head").numpy()
+        self._ids += index.tolist()
+        self._logits = logits_tv[-1]
+        return logits_tv
 
     def extend(self, ids: Sequence[int] | np.ndarray) -> Floats:
         """Append ids; logits [vocab] after the last."""
@@ -120,7 +127,46 @@ class Decoder:
         for cache in (self._keys, self._values):
             for layer in cache:
                 cache[layer] = cache[layer][:, :, :position]
+        if position < self.position:
+            self._logits = None
+        del self._ids[position:]
         self.position = position
+
+    def generate(self, max_tokens: int, sampling: Sampling | None = None, ids: Sequence[int] | np.ndarray = (),
+                 stop_ids: Iterable[int] = (), banned: Iterable[int] = (), allowed_first: Iterable[int] = (),
+                 limit: int = 0, lookup: int = 0, cancel: c_int32 | None = None) -> Drawn:
+        """As :meth:`nimllm.kernels.engine.Engine.generate`, token by token: ``lookup`` changes nothing."""
+        del lookup
+        sampling = sampling or Sampling()
+        stops, shut, first = frozenset(stop_ids), frozenset(banned), frozenset(allowed_first)
+        drawn: list[int] = []
+        logprobs: list[float] = []
+        if len(ids):
+            self.extend_all(ids)
+        if max_tokens and not self.position:
+            raise ValueError("there is nothing to continue: the cache is empty")
+        while len(drawn) < max_tokens:
+            if not drawn and cancel is not None and cancel.value:
+                return Drawn(drawn, logprobs, "cancelled")
+            if self._logits is None:  # after a truncation: compute the last id again
+                last = self._ids[-1]
+                self.truncate(self.position - 1)
+                self.extend_all([last])
+            assert self._logits is not None
+            token, logprob = choose(self._logits, self.position, sampling, {*self._ids}, shut,
+                                    () if drawn else first, limit)
+            drawn.append(token)
+            logprobs.append(logprob)
+            if token in stops:
+                return Drawn(drawn, logprobs, "stop")
+            if len(drawn) == max_tokens:
+                break
+            if self.position >= self.context:
+                return Drawn(drawn, logprobs, "context")
+            if cancel is not None and cancel.value:
+                return Drawn(drawn, logprobs, "cancelled")
+            self.extend_all([token])
+        return Drawn(drawn, logprobs, "length")
 
     def close(self) -> None:
         """Free the weights and the cache."""

@@ -8,22 +8,26 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-_ABI = 2
+from nimllm.kernels.sampling import Drawn, Sampling
+
+_ABI = 3
 _POS = {"rope": 0, "learned": 1}
 _NORM = {"rms": 0, "layer": 1}
 _FFN = {"swiglu": 0, "gelu": 1, "relu2": 2}
 _DTYPE = {"fp32": 0, "bf16": 1, "q8": 2, "q4": 3}
 _ISA = {"auto": 0, "portable": 1, "avx2": 2, "avx512": 3}
 _BAD_CONFIG, _BAD_TENSOR, _NO_MEMORY, _CONTEXT_FULL, _BAD_ID, _BAD_ARGUMENT, _BAD_FILE = 1, 2, 3, 4, 5, 6, 10
+_NO_TOKEN, _NOT_FINITE = 11, 12
+_REASONS: tuple[Literal["length", "stop", "context", "cancelled"], ...] = ("length", "stop", "context", "cancelled")
 
 DTYPES = tuple(_DTYPE)
 Floats = NDArray[np.float32]
@@ -39,6 +43,25 @@ class _Config(ctypes.Structure):
 class _Tensor(ctypes.Structure):
     _fields_ = [("name", ctypes.c_char_p), ("data", ctypes.c_void_p), ("rows", ctypes.c_int64),
                 ("cols", ctypes.c_int64)]
+
+
+class _Choice(ctypes.Structure):
+    _fields_ = (
+        ("temperature", ctypes.c_double), ("top_p", ctypes.c_double), ("min_p", ctypes.c_double),
+        ("repetition_penalty", ctypes.c_double), ("seed", ctypes.c_uint64), ("top_k", ctypes.c_int64),
+        ("limit", ctypes.c_int64), ("banned", ctypes.c_void_p), ("n_banned", ctypes.c_int64),
+        ("first", ctypes.c_void_p), ("n_first", ctypes.c_int64),
+    )  # fmt: skip
+
+
+class _Request(ctypes.Structure):
+    _fields_ = [("choice", _Choice), ("ids", ctypes.c_void_p), ("n_ids", ctypes.c_int64),
+                ("max_tokens", ctypes.c_int64), ("stop_ids", ctypes.c_void_p), ("n_stop_ids", ctypes.c_int64),
+                ("lookup", ctypes.c_int64), ("cancel", ctypes.POINTER(ctypes.c_int32))]
+
+
+class _Generated(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int64) for name in ("count", "drafted", "accepted")] + [("reason", ctypes.c_int32)]
 
 
 @cache
@@ -69,6 +92,8 @@ def _load() -> tuple[ctypes.CDLL | None, str | None]:
     library.nimllm_adopt.argtypes = [handle, i64]
     library.nimllm_update.argtypes = [handle, ctypes.c_char_p, ctypes.c_void_p, i64, i64, ctypes.c_void_p, i64,
                                       ctypes.c_char_p, ctypes.c_size_t]
+    library.nimllm_generate.argtypes = [handle, ctypes.POINTER(_Request), ctypes.c_void_p, ctypes.c_void_p,
+                                        ctypes.POINTER(_Generated)]
     library.nimllm_free.argtypes = [handle]
     library.nimllm_free.restype = None
     for name, result in (("position", i64), ("bytes_per_token", i64), ("isa", ctypes.c_char_p)):
@@ -140,6 +165,23 @@ def _check(code: int, message: ctypes.Array[ctypes.c_char]) -> None:
         raise MemoryError(text) if code == _NO_MEMORY else RuntimeError(text)
 
 
+def _narrow(ids: Iterable[int], vocab_size: int) -> NDArray[np.int32]:
+    """int32 [n]; ValueError for what is no id of the vocabulary."""
+    wide = np.asarray(ids if isinstance(ids, Sequence | np.ndarray) else list(ids), dtype=np.int64)
+    if wide.ndim != 1:
+        raise ValueError(f"ids must be a list of integers, not of shape {wide.shape}")
+    if wide.size and (wide.min() < 0 or wide.max() >= vocab_size):
+        raise ValueError(f"an id is outside the vocabulary 0..{vocab_size - 1}")
+    return np.ascontiguousarray(wide, dtype=np.int32)
+
+
+def choice_of(sampling: Sampling, banned: NDArray[np.int32], first: NDArray[np.int32], limit: int) -> _Choice:
+    """The C structure; it points into the arrays, which the caller keeps."""
+    return _Choice(sampling.temperature, sampling.top_p, sampling.min_p, sampling.repetition_penalty,
+                   sampling.seed & (1 << 64) - 1, sampling.top_k, limit, banned.ctypes.data, banned.size,
+                   first.ctypes.data, first.size)
+
+
 class Engine:
     """Logits of a growing sequence of token ids.
 
@@ -151,6 +193,8 @@ class Engine:
     an unknown option; RuntimeError when the library is not there. Safe to share between Python threads: calls wait
     their turn.
     """
+
+    drafted = accepted = 0  # tokens that prompt lookup proposed so far, and that were right
 
     def __init__(self, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], dtype: str = "fp32",
                  threads: int | None = None, isa: str = "auto") -> None:
@@ -347,6 +391,46 @@ class Engine:
                                                places.ctypes.data, places.size, message, len(message))
         if code:
             raise ValueError(message.value.decode("utf-8", "replace"))
+    def generate(self, max_tokens: int, sampling: Sampling | None = None, ids: Sequence[int] | np.ndarray = (),
+                 stop_ids: Iterable[int] = (), banned: Iterable[int] = (), allowed_first: Iterable[int] = (),
+                 limit: int = 0, lookup: int = 0, cancel: ctypes.c_int32 | None = None) -> Drawn:
+        """Appends ``ids`` and draws up to ``max_tokens`` tokens, with no Python between them.
+
+        ``banned`` and ids from ``limit`` on (0: none) never come; ``allowed_first``: the first one drawn is one of
+        these. Ends after a stop id, at the context's end, or when another thread makes ``cancel`` nonzero. The last id
+        drawn is not in the cache: the next call's ``ids`` begin with it. ``lookup``: how many tokens prompt lookup may
+        draft at once, at most 64; greedy only, and it never changes the result (see ``drafted``, ``accepted``).
+        Without ``ids`` it continues what the cache holds. ValueError: every token is banned, ids outside the
+        vocabulary, ids past the context, nothing to continue. FloatingPointError: the logits are not finite.
+        """
+        sampling = sampling or Sampling()
+        narrow, stops, shut, first = (_narrow(part, self.vocab_size) for part in (ids, stop_ids, banned, allowed_first))
+        if max_tokens < 0 or not 0 <= lookup <= 64 or not 0 <= limit <= self.vocab_size:
+            raise ValueError(f"max_tokens {max_tokens}, lookup {lookup}, limit {limit}: from 0 on, lookup to 64, limit "
+                             f"to {self.vocab_size}")
+        request = _Request(choice_of(sampling, shut, first, limit), narrow.ctypes.data, narrow.size, max_tokens,
+                           stops.ctypes.data, stops.size, lookup, None if cancel is None else ctypes.pointer(cancel))
+        room = min(max_tokens, self.context + 1)
+        request.max_tokens = room
+        drawn, logprobs, result = np.empty(room, np.int32), np.empty(room, np.float64), _Generated()
+        with self._lock:
+            handle = self._open()
+            position = self._library.nimllm_position(handle)
+            if not narrow.size and not position and max_tokens:
+                raise ValueError("there is nothing to continue: the cache is empty")
+            code = self._library.nimllm_generate(handle, ctypes.byref(request), drawn.ctypes.data, logprobs.ctypes.data,
+                                                 ctypes.byref(result))
+        if code == _CONTEXT_FULL:
+            raise ValueError(f"{narrow.size} ids after position {position} do not fit the context of {self.context}")
+        if code == _NO_TOKEN:
+            raise ValueError("every token is banned")
+        if code == _NOT_FINITE:
+            raise FloatingPointError("the highest logit is not finite")
+        if code:
+            raise RuntimeError(f"the engine failed with code {code}")
+        self.drafted += result.drafted
+        self.accepted += result.accepted
+        return Drawn(drawn[:result.count].tolist(), logprobs[:result.count].tolist(), _REASONS[result.reason])
 
     def close(self) -> None:
         """Free the weights, the cache and the threads; harmless when repeated."""

@@ -6,14 +6,17 @@
 #include <mutex>
 #include <new>
 
+#include "generate.h"
 #include "model.h"
 #include "packed_model.h"
 #include "weights_file.h"
 
 struct nimllm_engine {
-    explicit nimllm_engine(std::unique_ptr<nimllm::Model> made) : owned(std::move(made)), model(*owned) {}
+    explicit nimllm_engine(std::unique_ptr<nimllm::Model> made)
+        : owned(std::move(made)), model(*owned), generation(model) {}
     std::unique_ptr<nimllm::Model> owned;
     nimllm::Model &model;
+    nimllm::Generation generation;
     std::mutex mutex;
 };
 
@@ -97,6 +100,7 @@ int32_t nimllm_extend(nimllm_engine *engine, const int32_t *ids, int64_t n, floa
         if (ids[i] < 0 || ids[i] >= model.config().vocab_size) return NIMLLM_BAD_ID;
     try {
         model.extend(ids, n, logits, all != 0);
+        engine->generation.extended(ids, n, all ? logits + (n - 1) * model.config().vocab_size : logits);
         return NIMLLM_OK;
     } catch (...) {
         return NIMLLM_INTERNAL;
@@ -110,6 +114,7 @@ int32_t nimllm_fork(nimllm_engine *engine, int64_t count, int64_t room) {
     if (engine->model.position() >= engine->model.config().context) return NIMLLM_CONTEXT_FULL;
     try {
         engine->model.fork(count, room);
+        engine->generation.forked(count);
         return NIMLLM_OK;
     } catch (const std::bad_alloc &) {
         return NIMLLM_NO_MEMORY;
@@ -133,6 +138,7 @@ int32_t nimllm_step(nimllm_engine *engine, const int32_t *ids, const int32_t *wh
     }
     try {
         model.step(ids, which, n, logits, best);
+        engine->generation.stepped(ids, which, n);
         return NIMLLM_OK;
     } catch (...) {
         return NIMLLM_INTERNAL;
@@ -145,6 +151,7 @@ int32_t nimllm_adopt(nimllm_engine *engine, int64_t branch) {
     if (!lock.owns_lock()) return NIMLLM_BUSY;
     if (branch < 0 || branch >= engine->model.branches()) return NIMLLM_BAD_ARGUMENT;
     engine->model.adopt(branch);
+    engine->generation.adopted(branch);
     return NIMLLM_OK;
 }
 
@@ -154,7 +161,10 @@ int32_t nimllm_update(nimllm_engine *engine, const char *name, const float *data
         return fail(NIMLLM_BAD_ARGUMENT, "a null pointer", message, size);
     std::unique_lock<std::mutex> lock(engine->mutex, std::try_to_lock);
     if (!lock.owns_lock()) return fail(NIMLLM_BUSY, "another thread is inside this engine", message, size);
-    return guarded(message, size, [&] { engine->model.update(name, data, rows, cols, indices, count); });
+    return guarded(message, size, [&] {
+        engine->model.update(name, data, rows, cols, indices, count);
+        engine->generation.truncated(engine->model.position());
+    });
 }
 
 int32_t nimllm_truncate(nimllm_engine *engine, int64_t position) {
@@ -163,12 +173,40 @@ int32_t nimllm_truncate(nimllm_engine *engine, int64_t position) {
     if (!lock.owns_lock()) return NIMLLM_BUSY;
     if (position < 0 || position > engine->model.position()) return NIMLLM_BAD_ARGUMENT;
     engine->model.truncate(position);
+    engine->generation.truncated(position);
     return NIMLLM_OK;
 }
 
 int64_t nimllm_position(const nimllm_engine *engine) { return engine ? engine->model.position() : 0; }
 const char *nimllm_isa(const nimllm_engine *engine) { return engine ? engine->model.isa() : ""; }
 int64_t nimllm_bytes_per_token(const nimllm_engine *engine) { return engine ? engine->model.bytes_per_token() : 0; }
+
+int32_t nimllm_generate(nimllm_engine *engine, const nimllm_request *request, int32_t *ids, double *logprobs,
+                        nimllm_generated *result) {
+    if (!engine || !request || !result) return NIMLLM_BAD_ARGUMENT;
+    *result = nimllm_generated{};
+    const nimllm_request &r = *request;
+    if (r.max_tokens < 0 || (r.max_tokens && (!ids || !logprobs)) || r.lookup < 0 || r.lookup > 64)
+        return NIMLLM_BAD_ARGUMENT;
+    std::unique_lock<std::mutex> lock(engine->mutex, std::try_to_lock);
+    if (!lock.owns_lock()) return NIMLLM_BUSY;
+    const nimllm_config &c = engine->model.config();
+    int32_t code = nimllm::check_choice(r.choice, c.vocab_size);
+    if (code == NIMLLM_OK) code = nimllm::check_ids(r.ids, r.n_ids, c.vocab_size);
+    if (code == NIMLLM_OK) code = nimllm::check_ids(r.stop_ids, r.n_stop_ids, c.vocab_size);
+    if (code != NIMLLM_OK) return code;
+    if (r.n_ids > c.context - engine->model.position()) return NIMLLM_CONTEXT_FULL;
+    try {
+        engine->generation.run(r, ids, logprobs, result);
+        return NIMLLM_OK;
+    } catch (const nimllm::Failure &error) {
+        return error.code;
+    } catch (const std::bad_alloc &) {
+        return NIMLLM_NO_MEMORY;
+    } catch (...) {
+        return NIMLLM_INTERNAL;
+    }
+}
 
 int32_t nimllm_check_file(const char *path, char *message, size_t size) {
     if (!path) return fail(NIMLLM_BAD_ARGUMENT, "a null pointer", message, size);

@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-#define NIMLLM_ABI 2 /* raised when anything below changes */
+#define NIMLLM_ABI 3 /* raised when anything below changes */
 
 enum {
     NIMLLM_OK = 0,
@@ -62,6 +62,37 @@ typedef struct {
 
 typedef struct nimllm_engine nimllm_engine;
 
+/* How a token is chosen: sampler.h gives the meaning. */
+typedef struct {
+    double temperature, top_p, min_p, repetition_penalty; /* greedy without a penalty: 0, 1, 0, 1 */
+    uint64_t seed;
+    int64_t top_k;         /* 0: all */
+    int64_t limit;         /* ids from here on never come; 0: the whole vocabulary */
+    const int32_t *banned; /* nor do these */
+    int64_t n_banned;
+    const int32_t *first;  /* when there are any, the first token is one of these */
+    int64_t n_first;
+} nimllm_choice;
+
+typedef struct {
+    nimllm_choice choice;
+    const int32_t *ids; /* appended to the cache first; may be none where the engine holds tokens */
+    int64_t n_ids;
+    int64_t max_tokens;
+    const int32_t *stop_ids; /* the text ends with one of these */
+    int64_t n_stop_ids;
+    int64_t lookup; /* tokens drafted at most by prompt lookup (greedy only), 0..64; never changes the result */
+    const volatile int32_t *cancel; /* looked at between tokens; NULL, or ends the text when not 0 */
+} nimllm_request;
+
+enum { NIMLLM_STOPPED_LENGTH = 0, NIMLLM_STOPPED_STOP = 1, NIMLLM_STOPPED_CONTEXT = 2, NIMLLM_STOPPED_CANCEL = 3 };
+
+typedef struct {
+    int64_t count; /* tokens drawn, a stop id too */
+    int64_t drafted, accepted;
+    int32_t reason;
+} nimllm_generated;
+
 NIMLLM_API int32_t nimllm_abi(void);
 /* 1 when this build and this processor have the instruction set. */
 NIMLLM_API int32_t nimllm_has_isa(int32_t isa);
@@ -99,6 +130,17 @@ NIMLLM_API int64_t nimllm_position(const nimllm_engine *engine);
 NIMLLM_API const char *nimllm_isa(const nimllm_engine *engine);
 /* Bytes of weights that one decoded token reads (the embedding table counts once, as the head). */
 NIMLLM_API int64_t nimllm_bytes_per_token(const nimllm_engine *engine);
+/* Draws up to max_tokens tokens: ids and logprobs (nats, under the raw logits) have room for so many. The last id drawn
+ * is not in the cache afterwards, all before it are: the next request's ids begin with it. After a failure nothing of
+ * ids and logprobs holds, and the cache holds a part of the text. */
+NIMLLM_API int32_t nimllm_generate(nimllm_engine *engine, const nimllm_request *request, int32_t *ids, double *logprobs,
+                                   nimllm_generated *result);
+/* One choice from logits [vocabulary], for the token at `index` of its sequence; seen: what the penalty is for. */
+NIMLLM_API int32_t nimllm_choose(const float *logits, int64_t vocabulary, const nimllm_choice *choice,
+                                 const int32_t *seen, int64_t n_seen, uint64_t index, int32_t *id, double *logprob);
+/* What nimllm_choose draws from, without `first`: ascending ids and their probabilities, [vocabulary] room for each. */
+NIMLLM_API int32_t nimllm_candidates(const float *logits, int64_t vocabulary, const nimllm_choice *choice,
+                                     const int32_t *seen, int64_t n_seen, int32_t *ids, double *chances, int64_t *count);
 /* NIMLLM_OK when the file is packed weights of ours (weights_file.h) with nothing wrong in its header and its sizes;
  * else NIMLLM_BAD_FILE, and message says what. Computes nothing. */
 NIMLLM_API int32_t nimllm_check_file(const char *path, char *message, size_t size);
