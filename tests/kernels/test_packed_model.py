@@ -76,9 +76,8 @@ def test_a_live_update_leaves_the_file_alone(copy: bool, tmp_path: Path) -> None
 
 def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     c = config()
-    with Engine(c, weights(c)) as engine:
-        with pytest.raises(OSError, match="missing"):
-            engine.save(tmp_path / "missing" / "model.safetensors")
+    with Engine(c, weights(c)) as engine, pytest.raises(OSError, match="missing"):
+        engine.save(tmp_path / "missing" / "model.safetensors")
     assert not list(tmp_path.iterdir())
 
 
