@@ -145,14 +145,7 @@ Matrix Model::matrix(const std::string &name, const std::vector<Part> &parts, in
             if (bias) bias[place.packed(row)] = biases[row];
         }
     }
-    if (blocks_) return m;
-    const int64_t wide = group_inputs(format_);
-    for (int64_t p = 0; p < m.panels; ++p)
-        for (int64_t g = 0; g < m.groups; ++g)
-            for (int64_t row = p * kPanel; row < (p + 1) * kPanel; ++row) {
-                const float *source = sources[size_t(row)];
-                pack_group(m, data, row, g, source ? source + g * wide : nullptr, std::min(wide, inputs - g * wide));
-            }
+    if (!blocks_) pack(m, data, sources.data());
     return m;
 }
 

@@ -90,6 +90,37 @@ void pack_group(const Matrix &m, uint8_t *data, int64_t row, int64_t group, cons
     }
 }
 
+void pack(const Matrix &m, uint8_t *data, const float *const *rows) {
+    const int64_t wide = group_inputs(m.format), block = 16 * wide;
+    const float zeros[32] = {};
+    for (int64_t p = 0; p < m.panels; ++p) {
+        const float *const *of = rows + p * kPanel;
+        uint8_t *at = data + p * m.panel_bytes();
+        if (m.format == Format::q8 || m.format == Format::q4) {
+            for (int64_t row = 0; row < kPanel; ++row)
+                for (int64_t g = 0; g < m.groups; ++g)
+                    pack_group(m, data, p * kPanel + row, g, of[row] ? of[row] + g * wide : nullptr,
+                               std::min(wide, m.inputs - g * wide));
+            continue;
+        }
+        // plain formats are only transposed: some inputs of all rows at a time, so that both sides stay in the cache
+        for (int64_t first = 0; first < m.inputs; first += block) {
+            const int64_t last = std::min(m.inputs, first + block);
+            for (int64_t row = 0; row < kPanel; ++row) {
+                const float *source = of[row] ? of[row] + first : zeros;
+                for (int64_t k = first; k < last; ++k, ++source) {
+                    if (m.format == Format::fp32) {
+                        std::memcpy(at + (k * kPanel + row) * 4, source, 4);
+                    } else {
+                        const uint16_t half = to_bf16(*source);
+                        std::memcpy(at + (k / 2 * kPanel + row) * 4 + k % 2 * 2, &half, 2);
+                    }
+                }
+            }
+        }
+    }
+}
+
 void unpack_row(const Matrix &m, int64_t row, float *out) {
     const int64_t r = row % kPanel, wide = group_inputs(m.format);
     const uint8_t *at = m.data + row / kPanel * m.panel_bytes();

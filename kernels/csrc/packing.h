@@ -59,6 +59,8 @@ inline Matrix matrix_of(Format format, int64_t rows, int64_t inputs) {
 
 // Writes one group of one row: `count` weights from source (fewer than a group at a row's end; null: a padding row).
 void pack_group(const Matrix &m, uint8_t *data, int64_t row, int64_t group, const float *source, int64_t count);
+// Writes the whole matrix: rows[r] has the inputs of packed row r, or is null.
+void pack(const Matrix &m, uint8_t *data, const float *const *rows);
 // A row's inputs in fp32.
 void unpack_row(const Matrix &m, int64_t row, float *out);
 
