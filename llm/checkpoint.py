@@ -98,9 +98,10 @@ def _header(path: Path) -> tuple[dict[str, dict], int]:
     return entries, 8 + length
 
 
-def read_tensors(path: Path) -> dict[str, np.ndarray]:
+def read_tensors(path: Path, mapped: bool = False) -> dict[str, np.ndarray]:
     """Every tensor of a safetensors file as fp32 (fp16 and bf16 are widened exactly).
 
+    mapped: fp32 tensors are read-only views of the file as it is now, also when another file takes its name later.
     NimError: missing, truncated, a pickle, not safetensors, or tensors that are not floating point weights.
     """
     path = Path(path)
@@ -114,6 +115,9 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
                                    "convert it with the program that made it")
                 dtype = _READABLE[entry["dtype"]]
                 begin, end = entry["data_offsets"]
+                if mapped and entry["dtype"] == "F32" and end > begin and (offset + begin) % 4 == 0:
+                    tensors[name] = np.memmap(file, dtype, "r", offset + begin, tuple(entry["shape"]))
+                    continue
                 file.seek(offset + begin)
                 values = np.fromfile(file, dtype=dtype, count=(end - begin) // dtype.itemsize)
                 if entry["dtype"] == "BF16":  # the upper half of an fp32; numpy has no such type

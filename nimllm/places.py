@@ -43,3 +43,16 @@ def state_folder(*parts: str) -> Path:
             CONFIG,
         ) from None
     return folder
+
+
+def cache_folder(*parts: str) -> Path | None:
+    """A folder under ``$XDG_CACHE_HOME/nimllm``, made with mode 0700; None where it cannot be made: what is kept there
+    can be made again."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nimllm"
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        for depth in range(len(parts) + 1):
+            root.joinpath(*parts[:depth]).mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return None
+    return root.joinpath(*parts)
