@@ -9,15 +9,17 @@ import codecs
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import numpy as np
 
 from nimllm.errors import NimError
 from nimllm.kernels import ops
+from nimllm.kernels.sampling import Drawn, Sampling, choose
 from nimllm.llm.checkpoint import check_tensors, read_tensors
 from nimllm.llm.config import ModelConfig, read_config
 from nimllm.llm.tokenizer import Tokenizer
@@ -27,29 +29,9 @@ if TYPE_CHECKING:
 
 Stopped = Literal["stop", "length", "context", "interrupted"]
 _CHUNK = 128  # prompt tokens between two looks at should_stop
+_BURSTS = (1, 2, 4, 8, 16)  # tokens drawn by an engine before the text is looked at; then always so many as the last
+_LOOKUP = 8  # tokens that prompt lookup may draft at once
 _told: set[str] = set()
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How the next token is drawn. Temperature 0 takes the most probable one; the others narrow the choice, in this
-    order: the ``top_k`` best, then the fewest that hold ``top_p`` of the mass, then those of at least ``min_p`` times
-    the best one's probability. ``repetition_penalty``: Keskar et al. 2019 (CTRL), on every token seen."""
-
-    temperature: float = 0.0
-    top_k: int = 0  # 0: all
-    top_p: float = 1.0
-    min_p: float = 0.0
-    repetition_penalty: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        sane = {"temperature": self.temperature >= 0, "top_k": self.top_k >= 0, "top_p": 0 < self.top_p <= 1,
-                "min_p": 0 <= self.min_p <= 1, "repetition_penalty": self.repetition_penalty > 0}
-        for name, good in sane.items():
-            if not good:
-                raise NimError(f"{name} cannot be {getattr(self, name)}", "", "temperature and top_k start at 0, min_p "
-                               "lies in [0, 1], top_p in (0, 1], the repetition penalty is above 0", 2)
 
 
 @dataclass(frozen=True)
@@ -79,6 +61,14 @@ class Backend(Protocol):
     def extend_all(self, ids: Sequence[int]) -> np.ndarray: ...  # fp32 [len(ids), vocab]
     def truncate(self, position: int) -> None: ...
     def close(self) -> None: ...
+
+
+class DrawingBackend(Backend, Protocol):
+    """A backend that draws tokens itself, with no Python between them; see ``kernels.engine.Engine.generate``."""
+
+    def generate(self, max_tokens: int, sampling: Sampling | None = None, ids: Sequence[int] = (),
+                 stop_ids: Collection[int] = (), banned: Collection[int] = (), allowed_first: Collection[int] = (),
+                 limit: int = 0, lookup: int = 0) -> Drawn: ...
 
 
 class TorchBackend:
@@ -117,46 +107,6 @@ class TorchBackend:
 
     def close(self) -> None:
         self._cache.truncate(0)
-
-
-def candidates(logits: np.ndarray, sampling: Sampling) -> tuple[np.ndarray, np.ndarray]:
-    """(ids, their probabilities) after temperature, top-k, top-p and min-p; most probable first after a
-    cut by top-k or top-p, ties to the smaller id.
-
-    ``logits``: fp32 [vocab], -inf where forbidden; temperature above 0. Sorting 8192 of them takes 0.4 ms, so only what
-    top-k and top-p can still want is sorted: 0.07 ms and 0.11 ms on logits with a standard deviation of 3.
-    """
-    ids = np.flatnonzero(logits > -np.inf)
-    scaled = logits[ids].astype(np.float64) / sampling.temperature
-    if 0 < sampling.top_k < len(ids):
-        keep = scaled >= np.partition(scaled, -sampling.top_k)[-sampling.top_k]
-        ids, scaled = ids[keep], scaled[keep]
-        order = np.argsort(-scaled, kind="stable")[:sampling.top_k]
-        ids, scaled = ids[order], scaled[order]
-    chances = np.exp(scaled - scaled.max())
-    chances /= chances.sum()
-    if sampling.top_p < 1:
-        # all that are rarer than this hold less than 1 - top_p together
-        keep = chances >= (1 - sampling.top_p) / len(chances)
-        ids, chances = ids[keep], chances[keep]
-        order = np.argsort(-chances, kind="stable")
-        ids, chances = ids[order], chances[order]
-        count = int(np.searchsorted(np.cumsum(chances), sampling.top_p - 1e-12)) + 1
-        ids, chances = ids[:count], chances[:count]
-    if sampling.min_p > 0:
-        keep = chances >= sampling.min_p * chances.max()
-        ids, chances = ids[keep], chances[keep]
-    return ids, chances / chances.sum()
-
-
-def penalised(logits: np.ndarray, seen: Collection[int], penalty: float) -> np.ndarray:
-    """A copy in which the tokens seen are less likely: positive logits divided by the penalty, negative multiplied."""
-    logits = logits.copy()
-    if penalty != 1 and seen:
-        where = np.fromiter(seen, np.int64, len(seen))
-        values = logits[where]
-        logits[where] = np.where(values > 0, values / penalty, values * penalty)
-    return logits
 
 
 class TextStream:
@@ -265,32 +215,26 @@ class Generator:
         began = time.monotonic()
         self._fits(len(ids))
         stops = {self.tokenizer.eos, *stop_ids}
-        shut = np.fromiter({*self._never, *banned}, np.int64)
-        rng = np.random.default_rng(sampling.seed)
+        shut = {*self._never, *banned}
         stream = TextStream(stop_strings, on_text)
         out: list[int] = []
-        seen = set(ids) if sampling.repetition_penalty != 1 else set()
         drawn, logprob, stopped, stop_id = 0, 0.0, "length", None
         logits = self._read(ids, len(ids) - 1, should_stop)
         ready = time.monotonic()
+        if hasattr(self._backend, "generate"):
+            draws = self._drawn_in_bursts(max_tokens, stops, shut, allowed_first, sampling)
+        else:
+            draws = self._drawn_one_by_one(logits, shut, allowed_first, sampling)
         while len(out) < max_tokens:
             if logits is None or (should_stop is not None and should_stop()):
                 stopped = "interrupted"
                 break
-            top = float(logits.max())
-            if not np.isfinite(top):
-                raise NimError("the model's output is not finite", f"the highest logit is {top}", "its weights are "
-                               "damaged: restore them, or revert the last memories")
-            allowed = penalised(logits, seen, sampling.repetition_penalty)
-            allowed[shut] = -np.inf
-            allowed[self.tokenizer.vocab_size:] = -np.inf  # a vocabulary padded to a round size
-            if allowed_first and not out:
-                first = np.fromiter(allowed_first, np.int64, len(allowed_first))
-                mask = np.full_like(allowed, -np.inf)
-                mask[first] = allowed[first]
-                allowed = mask
-            choice = self._draw(allowed, sampling, rng)
-            logprob += float(logits[choice]) - top - float(np.log(np.exp(logits - top).sum(dtype=np.float64)))
+            try:
+                choice, likely = next(draws)
+            except FloatingPointError as error:
+                raise NimError("the model's output is not finite", str(error), "its weights are damaged: restore them, "
+                               "or revert the last memories") from None
+            logprob += likely
             if choice in stops:
                 stopped, stop_id = "stop", choice
                 break
@@ -301,19 +245,49 @@ class Generator:
                 while not stream.text.startswith(self.tokenizer.decode(out)):
                     out.pop()
                 break
-            if sampling.repetition_penalty != 1:
-                seen.add(choice)
-            if len(out) == max_tokens:
-                break
-            if len(self._ids) >= self.config.context:
+            if len(out) < max_tokens and len(ids) + len(out) > self.config.context:
                 stopped = "context"
                 break
-            logits = self._extend([choice])
+        self._truncate(len(ids) + drawn)  # a burst may have gone on after what ended the text
         if not (stopped == "stop" and stop_id is None) and stream.add(b"", final=True):
             stopped = "stop"
         now = time.monotonic()
         return Completion(out, stream.text, stopped, logprob, now - began,  # type: ignore[arg-type]
                           drawn / max(now - ready, 1e-9), stop_id)
+
+    def _drawn_one_by_one(self, logits: np.ndarray | None, banned: Collection[int], allowed_first: Collection[int],
+                          sampling: Sampling) -> Iterator[tuple[int, float]]:
+        """Tokens and their log-probabilities without end, from a backend that gives logits."""
+        seen = set(self._ids) if sampling.repetition_penalty != 1 else set()
+        while logits is not None:
+            choice, logprob = choose(logits, len(self._ids), sampling, seen, banned, allowed_first,
+                                     self.tokenizer.vocab_size)
+            yield choice, logprob
+            allowed_first = ()
+            seen.add(choice)
+            logits = self._extend([choice])
+
+    def _drawn_in_bursts(self, max_tokens: int, stop_ids: Collection[int], banned: Collection[int],
+                         allowed_first: Collection[int], sampling: Sampling) -> Iterator[tuple[int, float]]:
+        """As :meth:`_drawn_one_by_one`, up to a stop id or the context's end, from a backend that draws itself."""
+        backend = cast(DrawingBackend, self._backend)
+        drawn = 0
+        feed: list[int] = []
+        bursts = chain(_BURSTS, repeat(_BURSTS[-1]))
+        lookup = _LOOKUP if sampling.temperature == 0 else 0
+        while drawn < max_tokens:
+            done = False
+            try:
+                got = backend.generate(min(next(bursts), max_tokens - drawn), sampling, feed, stop_ids, banned,
+                                       () if drawn else allowed_first, self.tokenizer.vocab_size, lookup)
+                self._ids += feed + got.ids[:-1]
+                done = True
+            finally:
+                if not done:  # nobody knows what the cache holds now
+                    self._forget()
+            drawn += len(got.ids)
+            feed = got.ids[-1:]
+            yield from zip(got.ids, got.logprobs, strict=True)
 
     def score(self, ids: Sequence[int], start: int) -> float:
         """Sum of log p(ids[i] | ids[:i]) in nats over i >= start. NimError: more ids than the context holds."""
@@ -370,18 +344,11 @@ class Generator:
             return logits
         finally:
             if not done:  # ^C or an error inside: nobody knows what the cache holds now
-                self._backend.truncate(0)
-                self._ids.clear()
+                self._forget()
 
-    @staticmethod
-    def _draw(logits: np.ndarray, sampling: Sampling, rng: np.random.Generator) -> int:
-        best = int(logits.argmax())
-        if logits[best] == -np.inf:
-            raise ValueError("every token is banned")
-        if sampling.temperature == 0:
-            return best
-        order, chances = candidates(logits, sampling)
-        return int(order[min(int(np.searchsorted(np.cumsum(chances), rng.random(), "right")), len(order) - 1)])
+    def _forget(self) -> None:
+        self._backend.truncate(0)
+        self._ids.clear()
 
 
 def _pick(wanted: str) -> Literal["engine", "torch"]:

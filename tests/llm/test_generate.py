@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nimllm.errors import NimError
-from nimllm.llm.checkpoint import expected_shapes, write_tensors
+from nimllm.kernels.sampling import candidates, choose, penalised
+from nimllm.llm.checkpoint import expected_shapes, read_tensors, write_tensors
 from nimllm.llm.config import ModelConfig, preset
-from nimllm.llm.generate import Generator, Sampling, TextStream, candidates, penalised
+from nimllm.llm.generate import Generator, Sampling, TextStream
 from nimllm.llm.tokenizer import Tokenizer, train_bpe, train_char
 
 LOGITS = st.lists(st.floats(-12, 12, width=32), min_size=2, max_size=60).map(lambda v: np.array(v, np.float32))
@@ -82,8 +84,7 @@ def test_the_penalty_lowers_only_what_was_seen(logits: np.ndarray, penalty: floa
 
 def test_draws_follow_the_probabilities() -> None:
     logits = np.log(np.array([0.5, 0.3, 0.2], np.float32))
-    rng = np.random.default_rng(1)
-    drawn = np.bincount([Generator._draw(logits, Sampling(1.0), rng) for _ in range(4000)], minlength=3) / 4000
+    drawn = np.bincount([choose(logits, index, Sampling(1.0))[0] for index in range(4000)], minlength=3) / 4000
     np.testing.assert_allclose(drawn, [0.5, 0.3, 0.2], atol=0.03)  # 3.8 standard deviations
 
 
@@ -356,6 +357,73 @@ def test_an_exception_in_the_middle_leaves_a_usable_generator(generator: Generat
     with pytest.raises(KeyboardInterrupt):
         generator.complete(ids, 10, on_text=burst)
     assert generator.complete(ids, 10).ids == expected
+
+
+class LogitsOnly:
+    """A backend that gives logits and draws nothing: the other way through the generator, on the same numbers."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    @property
+    def position(self) -> int:
+        return self._backend.position
+
+    def extend(self, ids: Sequence[int]) -> np.ndarray:
+        return self._backend.extend(ids)
+
+    def extend_all(self, ids: Sequence[int]) -> np.ndarray:
+        return self._backend.extend_all(ids)
+
+    def truncate(self, position: int) -> None:
+        self._backend.truncate(position)
+
+    def close(self) -> None:
+        self._backend.close()
+
+
+@pytest.mark.skipif(engine_reason() is not None, reason=str(engine_reason()))
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(repetition_penalty=1.4), Sampling(0.8, top_k=30, seed=3),
+                                      Sampling(1.2, top_p=0.9, min_p=0.01, seed=4, repetition_penalty=1.1)])
+def test_drawing_in_the_engine_and_outside_is_the_same(run: Path, sampling: Sampling) -> None:
+    inside, outside = (Generator.load(run, backend="engine", threads=1) for _ in range(2))
+    outside._backend = LogitsOnly(outside._backend)
+    free = inside.complete(prompt(inside), 40, sampling=sampling)
+    for ids in (prompt(inside), prompt(inside, TEXTS[0])[:70], prompt(inside, TEXTS[0])[:124], prompt(inside)[:2]):
+        for more in ({}, {"stop_ids": free.ids[5:6]}, {"stop_strings": [free.text[20:22]]}, {"banned": free.ids[:3]},
+                     {"allowed_first": [9, 50, 70]}):
+            one, two = (generator.complete(ids, 45, sampling=sampling, **more)  # type: ignore[arg-type]
+                        for generator in (inside, outside))
+            assert (one.ids, one.text, one.stopped, one.stop_id) == (two.ids, two.text, two.stopped, two.stop_id)
+            assert one.logprob == pytest.approx(two.logprob, abs=1e-3)
+            assert len(inside._ids) == inside._backend.position <= len(ids) + len(one.ids) + 8
+            assert inside._ids[:len(ids)] == ids
+    inside.close()
+    outside.close()
+
+
+def test_what_a_burst_drew_past_the_end_is_forgotten(generator: Generator) -> None:
+    ids = prompt(generator)
+    free = generator.complete(ids, 40)
+    said: list[str] = []
+    got = generator.complete(ids, 40, on_text=said.append, should_stop=lambda: len(said) >= 5)
+    assert got.stopped == "interrupted" and got.ids == free.ids[:len(got.ids)]
+    assert generator._backend.position == len(generator._ids) <= len(ids) + len(got.ids)
+    assert generator.complete(ids + got.ids, 10).ids == free.ids[len(got.ids):len(got.ids) + 10]
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_damaged_weights_are_told(name: str, run: Path, tmp_path: Path) -> None:
+    mine = Generator.load(run, backend=name, threads=1)  # type: ignore[arg-type]
+    tensors = read_tensors(run / "model.safetensors")
+    tensors["model.norm.weight"][3] = 3e38
+    write_tensors(tmp_path / "damaged.safetensors", tensors)
+    mine.reload(tmp_path / "damaged.safetensors")
+    with pytest.raises(NimError, match="not finite"):
+        mine.complete(prompt(mine), 5)
+    mine.reload(run / "model.safetensors")
+    assert len(mine.complete(prompt(mine), 5).ids) == 5
+    mine.close()
 
 
 def test_repetition_penalty_ends_loops(generator: Generator) -> None:
