@@ -12,6 +12,9 @@ HEADERS += ["limits.h", "limits_threads.h"]
 
 TRAIN_SOURCES = ["train/parallel", "threads", "train/passes", "train/loss", "train/optimizer"]
 TRAIN_HEADERS = ["train/parallel.h", "threads.h", "kernels.h", "train/passes.h", "train/passes_body.h"]
+TRAIN_SOURCES += ["train/attention", "train/rows", "train/ops_portable", "train/ops_avx2", "train/ops_avx512"]
+TRAIN_HEADERS += ["train/ops.h", "train/lanes.h", "train/ops_body.h", "train/products_body.h", "train/attention_body.h",
+                  "train/norms_body.h", "train/rotary_body.h", "train/activations_body.h"]
 FLAGS = ["-O3", "-std=c++17", "-pthread", "-fvisibility=hidden", "-Wno-psabi", "-g0"]
 
 # Plain C libraries loaded with ctypes: they neither include nor link Python. No -march: one file runs on every x86-64,

@@ -1,73 +1,86 @@
-"""Causal attention for training on a CPU, by blocks of queries.
+"""Causal attention for training on a CPU: the C++ kernels of ``csrc/train/attention_body.h``.
 
-torch's CPU flash attention runs far from its FLOPs at these sizes (16 x 6 heads x 512 x 64, bf16, two Zen 5 cores:
-forward 36 ms, backward 73). Blocks of 128 queries against the keys they may see, as batched GEMMs with the
-probabilities kept for the backward: forward 13 ms, backward 31. Memory: b * h * t * (t + block) / 2 probabilities in
-the inputs' dtype, per layer, until the backward; torch's own keeps none.
+Blocks of 64 queries and 64 keys; only the log-sum-exp is kept and the backward pass makes the probabilities again.
+Query heads that share a key/value head are worked on together, so keys and values are packed once and never expanded;
+q, k and v are read where the projections left them, whatever the strides.
 """
 
 from __future__ import annotations
 
+import ctypes
+import math
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nimllm.kernels import fused
+from nimllm.kernels import fused, native
 
-BLOCK = 128  # queries; 64: 13.7 + 29.2 ms, 128: 12.9 + 31.4 ms, 256: 21.0 + 44.0 ms at the shape above
-LONGEST = 2048  # beyond this the kept probabilities cost more memory than the speed is worth
+_DTYPES = {torch.float32: 0, torch.bfloat16: 1}
+_Shape = ctypes.c_int64 * 40
 
 
-class _BlockedAttention(torch.autograd.Function):
-    """q, k, v: [n, t, d] with n = batch * query heads (key/value heads already repeated); q is already scaled."""
+@cache
+def _native() -> Any:
+    return native.function("nimllm_attention", "pfpb", "b")
 
+
+def _place(x: Tensor) -> tuple[int, int, int, int]:
+    """Address and strides of batch, position and head of a [b, h, t, d] tensor."""
+    return x.data_ptr(), x.stride(0), x.stride(2), x.stride(1)
+
+
+def _readable(x: Tensor) -> Tensor:
+    return x if x.stride(3) == 1 or x.shape[3] == 1 else x.contiguous()
+
+
+def _like_tokens(b: int, h: int, t: int, d: int, like: Tensor) -> Tensor:
+    """An empty [b, h, t, d] whose memory is [b, t, h, d]: what the projections read and write."""
+    return torch.empty((b, t, h, d), dtype=like.dtype).transpose(1, 2)
+
+
+def _run(q: Tensor, k: Tensor, causal: bool, lse: Tensor | None, backward: bool, *tensors: Tensor) -> None:
+    b, h, t, d = q.shape
+    shape = _Shape(b, h, k.shape[1], t, k.shape[2], d, causal, _DTYPES[q.dtype],
+                   *(number for x in tensors for number in _place(x)))
+    if not _native()(ctypes.addressof(shape), 1.0 / math.sqrt(d), None if lse is None else lse.data_ptr(), backward):
+        raise MemoryError("no memory for the scratch of attention")
+
+
+class _Attention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        t = q.shape[1]
-        out = torch.empty_like(q)
-        kept: list[Tensor] = []
-        triangle = torch.full((BLOCK, BLOCK), float("-inf"), dtype=q.dtype, device=q.device).triu(1)
-        for start in range(0, t, BLOCK):
-            end = min(t, start + BLOCK)
-            scores = torch.bmm(q[:, start:end], k[:, :end].transpose(1, 2))
-            scores[:, :, start:end] += triangle[: end - start, : end - start]
-            weights = torch.softmax(scores, -1)
-            out[:, start:end] = torch.bmm(weights, v[:, :end])
-            kept.append(weights)
-        ctx.save_for_backward(q, k, v, *kept)
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+        q, k, v = _readable(q), _readable(k), _readable(v)
+        b, h, t, d = q.shape
+        out = _like_tokens(b, h, t, d, q)
+        lse = torch.empty((b, h, t), dtype=torch.float32)
+        _run(q, k, causal, lse, False, q, k, v, out)
+        ctx.causal = causal
+        ctx.save_for_backward(q, k, v, out, lse)
         return out
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        q, k, v, *kept = ctx.saved_tensors
-        grad_q = torch.empty_like(q)
-        # fp32: up to t / BLOCK parts are summed, which bf16 would round each time
-        grad_k = torch.zeros(k.shape, dtype=torch.float32, device=k.device)
-        grad_v = torch.zeros(v.shape, dtype=torch.float32, device=v.device)
-        for index, start in enumerate(range(0, q.shape[1], BLOCK)):
-            weights = kept[index]
-            end = start + weights.shape[1]
-            grad_block = grad[:, start:end]
-            grad_v[:, :end] += torch.bmm(weights.transpose(1, 2), grad_block)
-            grad_weights = torch.bmm(grad_block, v[:, :end].transpose(1, 2))
-            grad_scores = torch._softmax_backward_data(grad_weights, weights, -1, weights.dtype)
-            grad_q[:, start:end] = torch.bmm(grad_scores, k[:, :end])
-            grad_k[:, :end] += torch.bmm(grad_scores.transpose(1, 2), q[:, start:end])
-        return grad_q, grad_k.to(k.dtype), grad_v.to(v.dtype)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, out, lse = ctx.saved_tensors
+        b, h, t, d = q.shape
+        g, s = k.shape[1], k.shape[2]
+        grad_q = _like_tokens(b, h, t, d, q)
+        grad_k, grad_v = _like_tokens(b, g, s, d, k), _like_tokens(b, g, s, d, v)
+        _run(q, k, ctx.causal, lse, True, q, k, v, out, _readable(grad.to(q.dtype)), grad_q, grad_k, grad_v)
+        return grad_q, grad_k, grad_v, None
 
 
-def blocked_attention(q_bhtd: Tensor, k_bgsd: Tensor, v_bgsd: Tensor, causal: bool = True) -> Tensor:
-    """As reference.attention; whatever is not causal self-attention under gradients goes to torch's kernel."""
+def attention(q_bhtd: Tensor, k_bgsd: Tensor, v_bgsd: Tensor, causal: bool = True) -> Tensor:
+    """As reference.attention, except that a query that sees no key gets 0. fp32 or bf16, all three alike; the result
+    lies in memory as [b, t, h, d]. Single queries (decoding) and other dtypes go to torch's kernel."""
     b, h, t, d = q_bhtd.shape
-    g = k_bgsd.shape[1]
-    training = torch.is_grad_enabled() and (q_bhtd.requires_grad or k_bgsd.requires_grad or v_bgsd.requires_grad)
-    if not causal or t != k_bgsd.shape[2] or t > LONGEST or not training:
+    same = q_bhtd.dtype == k_bgsd.dtype == v_bgsd.dtype and q_bhtd.dtype in _DTYPES
+    if t == 1 or not same or d == 0 or torch.compiler.is_compiling():
         return fused.attention(q_bhtd, k_bgsd, v_bgsd, causal)
-    q = (q_bhtd * d**-0.5).reshape(b * h, t, d)
-    k = k_bgsd.repeat_interleave(h // g, dim=1).reshape(b * h, t, d)
-    v = v_bgsd.repeat_interleave(h // g, dim=1).reshape(b * h, t, d)
-    with torch.autocast(q.device.type, enabled=False):
-        return _BlockedAttention.apply(q, k, v).view(b, h, t, d)
+    if k_bgsd.shape != v_bgsd.shape or k_bgsd.shape[0] != b or k_bgsd.shape[3] != d or h % k_bgsd.shape[1]:
+        raise ValueError(f"attention: {tuple(q_bhtd.shape)} queries do not fit keys {tuple(k_bgsd.shape)} and values "
+                         f"{tuple(v_bgsd.shape)}")
+    return _Attention.apply(q_bhtd, k_bgsd, v_bgsd, causal)

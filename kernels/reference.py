@@ -43,6 +43,13 @@ def layer_norm(x: Tensor, weight_d: Tensor, bias_d: Tensor | None = None, eps: f
     return wide.to(x.dtype)
 
 
+def add_layer_norm(x: Tensor, residual: Tensor, weight_d: Tensor, bias_d: Tensor | None = None, eps: float = 1e-6
+                   ) -> tuple[Tensor, Tensor]:
+    """(layer_norm(x + residual), x + residual), as :func:`add_rms_norm`."""
+    summed = x + residual
+    return layer_norm(summed, weight_d, bias_d, eps), summed
+
+
 def rope(x_bthd: Tensor, positions: Tensor, theta: float = 10000.0) -> Tensor:
     """Rotary positions, half-split as in Hugging Face's Llama and Qwen3: feature i turns with feature i + d/2.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +22,9 @@ from nimllm.llm.config import ModelConfig, read_config
 IGNORE = -100  # a target that carries no loss
 
 
-_OPS = ("rms_norm", "layer_norm", "rope", "attention", "swiglu", "gelu", "relu2", "linear_cross_entropy")
-_CHOSEN: dict[tuple[str, str], Callable[..., Tensor]] = {}
+_OPS = ("rms_norm", "add_rms_norm", "layer_norm", "add_layer_norm", "rope", "qk_norm_rope", "attention", "swiglu",
+        "gelu", "relu2", "linear_cross_entropy")
+_CHOSEN: dict[tuple[str, str], Callable[..., Any]] = {}
 
 
 def _choose(device: str) -> None:
@@ -30,7 +32,7 @@ def _choose(device: str) -> None:
     _CHOSEN.update({(op, device): ops.get(op, device) for op in _OPS})
 
 
-def _op(name: str, device: str) -> Callable[..., Tensor]:
+def _op(name: str, device: str) -> Callable[..., Any]:
     return _CHOSEN[name, device]
 
 
@@ -47,6 +49,12 @@ class Norm(nn.Module):
         if self.kind == "rms":
             return _op("rms_norm", x.device.type)(x, self.weight, self.eps)
         return _op("layer_norm", x.device.type)(x, self.weight, self.bias, self.eps)
+
+    def add(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+        """(norm of the sum, sum): one pass over the residual stream instead of two."""
+        if self.kind == "rms":
+            return _op("add_rms_norm", x.device.type)(x, residual, self.weight, self.eps)
+        return _op("add_layer_norm", x.device.type)(x, residual, self.weight, self.bias, self.eps)
 
 
 class KeyValues:
@@ -89,9 +97,12 @@ class Attention(nn.Module):
         q_bthk = self.q_proj(x_btd).view(b, t, c.n_heads, c.head_dim)
         k_btgk = self.k_proj(x_btd).view(b, t, c.n_kv_heads, c.head_dim)
         v_btgk = self.v_proj(x_btd).view(b, t, c.n_kv_heads, c.head_dim)
-        if c.qk_norm:
+        if c.qk_norm and c.pos == "rope":
+            q_bthk, k_btgk = _op("qk_norm_rope", device)(q_bthk, k_btgk, self.q_norm.weight, self.k_norm.weight,
+                                                         c.norm_eps, positions, c.rope_theta)
+        elif c.qk_norm:
             q_bthk, k_btgk = self.q_norm(q_bthk), self.k_norm(k_btgk)
-        if c.pos == "rope":
+        elif c.pos == "rope":
             rope = _op("rope", device)
             q_bthk, k_btgk = rope(q_bthk, positions, c.rope_theta), rope(k_btgk, positions, c.rope_theta)
         v = v_btgk.transpose(1, 2)
@@ -127,9 +138,16 @@ class Block(nn.Module):
         self.mlp = FeedForward(config)
         self.dropout = nn.Dropout(config.dropout) if config.dropout else nn.Identity()
 
-    def forward(self, x_btd: Tensor, positions: Tensor, cache: KeyValues | None) -> Tensor:
-        x_btd = x_btd + self.dropout(self.self_attn(self.input_layernorm(x_btd), positions, cache))
-        return x_btd + self.dropout(self.mlp(self.post_attention_layernorm(x_btd)))
+    def forward(self, branch_btd: Tensor | None, x_btd: Tensor, positions: Tensor, cache: KeyValues | None
+                ) -> tuple[Tensor, Tensor]:
+        """The residual stream, and what the block before is still to add to it; returns the same two."""
+        if branch_btd is None:
+            normed_btd = self.input_layernorm(x_btd)
+        else:
+            normed_btd, x_btd = self.input_layernorm.add(branch_btd, x_btd)
+        branch_btd = self.dropout(self.self_attn(normed_btd, positions, cache))
+        normed_btd, x_btd = self.post_attention_layernorm.add(branch_btd, x_btd)
+        return self.dropout(self.mlp(normed_btd)), x_btd
 
 
 class Body(nn.Module):
@@ -156,10 +174,13 @@ class Body(nn.Module):
         if self.config.pos == "learned":
             x_btd = x_btd + self.embed_positions(positions)
         if self.config.embed_norm:
-            x_btd = self.embed_norm(x_btd)
+            with torch.autocast(x_btd.device.type, enabled=False):  # the residual stream stays fp32
+                x_btd = self.embed_norm(x_btd)
+        branch_btd: Tensor | None = None
         for layer in self.layers:
-            x_btd = layer(x_btd, positions, cache)
-        return self.norm(x_btd)
+            branch_btd, x_btd = layer(branch_btd, x_btd, positions, cache)
+        assert branch_btd is not None  # a configuration has at least one layer
+        return self.norm.add(branch_btd, x_btd)[0]
 
 
 class GPT(nn.Module):

@@ -69,7 +69,7 @@ def test_attention_by_hand() -> None:
             close(got[0, h, t], weight @ v[0, 0, :seen], torch.float32, 16)
 
 
-@pytest.mark.parametrize("implementation", [fused.attention, attention.blocked_attention])
+@pytest.mark.parametrize("implementation", [fused.attention, attention.attention])
 @pytest.mark.parametrize("dtype", EPS)
 @pytest.mark.parametrize("b,h,g,t,s,d", [(2, 6, 2, 37, 37, 16), (1, 3, 1, 131, 131, 24), (2, 4, 4, 1, 9, 8),
                                          (1, 6, 2, 5, 12, 32), (1, 2, 2, 257, 257, 8)])

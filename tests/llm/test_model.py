@@ -1,0 +1,110 @@
+"""The GPT with a device's own kernels against the same GPT in plain torch, for every kind of configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nimllm.kernels import ops
+from nimllm.llm.config import ModelConfig
+from nimllm.llm.model import GPT, IGNORE, KeyValues
+
+BASE: dict[str, Any] = dict(vocab_size=61, n_layers=2, d_model=48, n_heads=4, n_kv_heads=2, head_dim=12, d_ff=80,
+                            context=70)
+KINDS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "nanogpt": dict(pos="learned", norm="layer", ffn="gelu", qk_norm=False, bias=True, n_kv_heads=4),
+    "no qk norm": dict(qk_norm=False, ffn="relu2", tied=False),
+    "norms only": dict(pos="learned", embed_norm=True, norm="layer"),
+    "dropout": dict(dropout=0.2, embed_norm=True),
+}
+
+
+def build(monkeypatch: pytest.MonkeyPatch, kind: str, kernels: str) -> GPT:
+    monkeypatch.setenv(ops.VARIABLE, kernels)
+    model = GPT(ModelConfig(**{**BASE, **KINDS[kind]}))
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():  # nothing at its initial zero or one
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.15 + (parameter.dim() < 2) * 0.9)
+    return model
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(4)
+    ids = torch.randint(0, 61, (3, 66), generator=generator)
+    targets = ids[:, 1:].clone()
+    targets[0, :20] = IGNORE
+    return ids[:, :-1], targets
+
+
+def step(model: GPT, bf16: bool) -> tuple[float, dict[str, Tensor]]:
+    torch.manual_seed(5)
+    model.train()
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        loss = model(*batch())
+    loss.backward()
+    grads = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    assert len(grads) == len(list(model.parameters()))
+    return loss.item(), grads
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_loss_and_gradients_are_the_references(monkeypatch: pytest.MonkeyPatch, kind: str, bf16: bool) -> None:
+    mine, got = step(build(monkeypatch, kind, ""), bf16)
+    plain, want = step(build(monkeypatch, kind, "reference"), bf16)
+    # bf16: both are rounded, differently, in some twenty places one after the other
+    limit, loss_limit = (0.05, 5e-3) if bf16 else (1e-4, 1e-5)
+    assert mine == pytest.approx(plain, rel=loss_limit)
+    whole = torch.stack([grad.norm() for grad in want.values()]).norm()
+    for name, grad in want.items():  # that of a key's bias is 0: soft-max does not see it
+        error = (got[name] - grad).norm() / max(grad.norm(), 0.01 * whole)
+        assert error < limit, f"{name}: {error:.2g}"
+
+
+@pytest.mark.parametrize("kind", ["default", "nanogpt"])
+def test_a_step_has_the_same_bits_each_time(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    first, grads = step(build(monkeypatch, kind, ""), True)
+    again, same = step(build(monkeypatch, kind, ""), True)
+    assert first == again and all(torch.equal(grad, same[name]) for name, grad in grads.items())
+
+
+@pytest.mark.parametrize("kind", ["default", "nanogpt", "norms only"])
+def test_a_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    model = build(monkeypatch, kind, "").eval()
+    ids, _ = batch()
+    cache = KeyValues()
+    with torch.no_grad():
+        whole = model(ids)
+        parts = [model(ids[:, start:end], cache=cache) for start, end in ((0, 30), (30, 31), (31, 65))]
+    assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-4)
+
+
+def test_frozen_parameters_get_no_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A memory update trains the down projections alone."""
+    model = build(monkeypatch, "default", "")
+    _, want = step(model, False)
+    model.zero_grad()
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.endswith("down_proj.weight"))
+    model(*batch()).backward()
+    for name, parameter in model.named_parameters():
+        if name.endswith("down_proj.weight"):
+            assert parameter.grad is not None and torch.equal(parameter.grad, want[name])
+        else:
+            assert parameter.grad is None
+
+
+@pytest.mark.slow
+def test_it_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build(monkeypatch, "default", "")
+    plain, want = step(model, False)
+    model.zero_grad()
+    model.model.compile(fullgraph=True)
+    compiled, got = step(model, False)
+    assert compiled == pytest.approx(plain, rel=1e-5)
+    assert all((got[name] - grad).norm() < 1e-4 * grad.norm() for name, grad in want.items())
