@@ -13,16 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from nimllm import errors, places
-from nimllm.agent import equipment, records
+from nimllm.agent import equipment
 from nimllm.agent.console import Console
 from nimllm.agent.display import visible
 from nimllm.agent.face import Face
-from nimllm.agent.memories import Memories
 from nimllm.agent.window import Overflow, check_request, fit_chat
 from nimllm.errors import NimError, UsageError
 from nimllm.llm.turns import ROLES, Turn
+
+if TYPE_CHECKING:  # pydantic builds the records' models in 0.1 s, which the first word need not wait for
+    from nimllm.agent.records import TaskRecord
 
 WORDS: dict[str, tuple[str, ...]] = {"/help": (), "/memory": (), "/save": (), "/temp": (), "/status": (), "/quit": (),
                                      "/exit": ()}
@@ -54,7 +57,6 @@ class Chat:
         self.model = equipment.load_model(args, args.memory != "off")
         self.console = Console(state / "chat_history", WORDS, self.status, Path.cwd, args.plain)
         self.face = Face("stdout", "stderr", live=True, plain=args.plain)
-        self.memories = Memories(self.model.run, args.memory, args.memory_method, self._remembered)
         self.turns: list[Turn] = []
         self.temperature: float = args.temperature
         self._dropped = 0  # oldest turns the model no longer sees
@@ -102,7 +104,7 @@ class Chat:
                         code = error.code
         except SystemExit as exit:  # SIGTERM: what was said is kept in the log, the update is left
             code = int(exit.code or 0)
-            self.args.memory = self.memories.mode = "off"
+            self.args.memory = "off"
         finally:
             signal.signal(signal.SIGTERM, old)
         return self.leave(code)
@@ -209,21 +211,26 @@ class Chat:
 
     def leave(self, code: int) -> int:
         """Turns the conversation into an episode and waits until it is remembered."""
-        from nimllm.tools.redact import redact
-
         if self.turns:
+            from nimllm.agent import records
+            from nimllm.agent.memories import Memories
+            from nimllm.tools.redact import redact
+
+            memories = Memories(self.model.run, self.args.memory, self.args.memory_method, self._remembered)
             record = records.chat_record(self.turns, redact, model=self.model.name, base=self.model.base,
                                          seconds=round(time.monotonic() - self._start, 3))
-            self.memories.add(record, records.chat_episode(record, self.turns, redact))
-            if self.memories.pending:
+            memories.add(record, records.chat_episode(record, self.turns, redact))
+            if memories.pending:
                 self.face.say("remembering this conversation (^C leaves it to the background)", "dim")
             try:
-                self.memories.wait()
+                memories.wait()
             except KeyboardInterrupt:
                 self.face.say("left: the update ends by itself", "warn")
         return code
 
-    def _remembered(self, record: records.TaskRecord) -> None:
+    def _remembered(self, record: TaskRecord) -> None:
+        from nimllm.agent import records
+
         self.face.say(records.tell_memory(record.memory), "good" if record.memory.state == "accepted" else "warn")
 
 

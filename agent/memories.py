@@ -19,7 +19,7 @@ from nimllm.errors import NimError
 
 if TYPE_CHECKING:
     from nimllm.alignment.episodes import Episode
-    from nimllm.alignment.memory.ledger import Record
+    from nimllm.alignment.memory.events import Record
 
 Done = Callable[[TaskRecord], None]
 

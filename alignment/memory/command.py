@@ -7,7 +7,8 @@ from argparse import Namespace
 from pathlib import Path
 
 from nimllm import places
-from nimllm.alignment.memory.ledger import Record, tail
+from nimllm.alignment.memory.events import Record
+from nimllm.alignment.memory.ledger import tail
 from nimllm.alignment.memory.store import MemoryStore, Verified
 from nimllm.errors import MEMORY, OK
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nimllm.alignment.memory.curvature import padded
-from nimllm.alignment.memory.ledger import Check
+from nimllm.alignment.memory.events import Check
 from nimllm.alignment.memory.lessons import Lesson
 from nimllm.llm.model import GPT, KeyValues
 from nimllm.llm.tokenizer import Tokenizer

@@ -7,20 +7,18 @@ events.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from nimllm.errors import MEMORY, NimError
 
-Kind = Literal["base", "propose", "accept", "reject", "revert"]
-State = Literal["accepted", "pending", "rejected", "reverted", "skipped"]  # skipped: never in the ledger
+if TYPE_CHECKING:  # imported where a line is read or written: see events.py
+    from nimllm.alignment.memory.events import Event, Kind, Record, State
+
 START = "0" * 64  # what the first event is chained to
 # (state before, event) -> state after; anything else is refused
 MOVES: dict[tuple[State | None, str], State] = {
@@ -31,104 +29,6 @@ MOVES: dict[tuple[State | None, str], State] = {
     ("accepted", "revert"): "reverted",
     ("reverted", "accept"): "accepted",  # the undoing undone
 }
-
-
-class Probe(BaseModel):
-    """A question with a known answer, and what the model said to it before and after."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    question: str
-    expected: str
-    before: str = ""
-    after: str = ""
-    right_before: bool = False
-    right_after: bool = False
-
-
-class Check(BaseModel):
-    """One verdict of the gate."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str
-    passed: bool
-    detail: str = ""
-
-
-class Form(BaseModel):
-    """One text the update trained on: a question and its answer, or a whole episode (``question`` empty)."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    question: str
-    answer: str
-
-
-class Record(BaseModel):
-    """One memory: what it came from, what it changed and the evidence. Losses in nats per token; ``bytes`` of the delta
-    file; ``weights_*``: fingerprints of the weights without and with it when it was made."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: str = ""
-    time: str = Field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-    kind: Literal["task", "chat"] = "chat"
-    title: str = ""
-    episode: str = ""
-    method: str = "kewc"
-    state: State = "pending"
-    reason: str = ""  # why it waits, or who rejected or reverted it
-    facts: list[tuple[str, str, str]] = Field(default_factory=list)  # subject, relation, value
-    forms: list[Form] = Field(default_factory=list)
-    loss_before: float = 0.0
-    loss_after: float = 0.0
-    steps: int = 0
-    entries: int = 0
-    bytes: int = 0
-    norm: float = 0.0  # L2 norm of the delta by that of the tensors it touches
-    perplexity_ratio: float = 1.0
-    probes: list[Probe] = Field(default_factory=list)
-    checks: list[Check] = Field(default_factory=list)
-    seconds: float = 0.0
-    weights_before: str = ""
-    weights_after: str = ""
-
-    @property
-    def probes_before(self) -> str:
-        """``0/4``: probes answered rightly before the update."""
-        return f"{sum(probe.right_before for probe in self.probes)}/{len(self.probes)}"
-
-    @property
-    def probes_after(self) -> str:
-        return f"{sum(probe.right_after for probe in self.probes)}/{len(self.probes)}"
-
-
-class Event(BaseModel):
-    """One line of the ledger. ``record`` comes with the event that creates it, ``delta`` is sha256 of its file."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    seq: int
-    event: Kind
-    id: str = ""
-    time: str = ""
-    record: Record | None = None
-    delta: str = ""
-    detail: str = ""
-    base: str = ""
-    grid: dict[str, int] | None = None  # tensor -> exponent of two, with the base event
-    previous: str = START
-    hash: str = ""
-
-    def sealed(self) -> Event:
-        """With its own hash."""
-        return self.model_copy(update={"hash": self.digest()})
-
-    def digest(self) -> str:
-        """sha256 over the canonical JSON of everything but the hash itself; it covers ``previous``, hence the chain."""
-        body = self.model_dump(mode="json", exclude={"hash"})
-        return hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def _corrupt(path: Path, why: str) -> NimError:
@@ -157,13 +57,15 @@ class Ledger:
                            "make it readable", MEMORY) from None
         self.events, self._good = [], 0
         lines = raw.split(b"\n")
+        if len(lines) > 1:
+            from nimllm.alignment.memory.events import Event
         for number, line in enumerate(lines):
             last = number >= len(lines) - 2  # the last line with a newline, or the rest after the last newline
             if number == len(lines) - 1:
                 break  # nothing, or a line without its newline: torn
             try:
                 event = Event.model_validate(json.loads(line))
-            except (ValueError, ValidationError) as error:
+            except ValueError as error:
                 if last and number == len(lines) - 2 and not lines[-1]:
                     break  # a block that never reached the disk reads as zeros: torn, too
                 raise _corrupt(self.path, f"line {number + 1}: {str(error).splitlines()[0]}") from None
@@ -195,13 +97,14 @@ class Ledger:
                 os.fsync(file.fileno())
             self.torn = 0
 
-    def append(self, event: Event) -> Event:
-        """Writes one event and waits until it is on the disk. NimError 7 when it cannot be written; what was half
-        written is cut off again."""
+    def append(self, kind: Kind, **fields: Any) -> Event:
+        """Writes one event with these fields of an Event, and waits until it is on the disk. NimError 7 when it cannot
+        be written; what was half written is cut off again."""
+        from nimllm.alignment.memory.events import Event
+
         self.mend()
-        event = event.model_copy(update={
-            "seq": len(self.events), "previous": self.tip, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }).sealed()
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        event = Event(seq=len(self.events), event=kind, previous=self.tip, time=now, **fields).sealed()
         self._move(self.states(), event)
         line = json.dumps(event.model_dump(mode="json"), ensure_ascii=False).encode() + b"\n"
         try:

@@ -16,7 +16,7 @@ from random import Random
 from nimllm.alignment.episodes import Episode
 from nimllm.alignment.memory import facts
 from nimllm.alignment.memory import inventions as make
-from nimllm.alignment.memory.ledger import Form, Record
+from nimllm.alignment.memory.events import Form, Record
 from nimllm.alignment.memory.relations import GENERIC, ME, RELATIONS, US, Fact, is_name, relation_of
 from nimllm.alignment.memory.statements import parse
 from nimllm.llm.tokenizer import Tokenizer

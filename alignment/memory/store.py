@@ -18,16 +18,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from nimllm import places
-from nimllm.alignment.memory.ledger import START, Event, Kind, Ledger, Record, State, next_id
+from nimllm.alignment.memory.ledger import START, Ledger, next_id
 from nimllm.errors import MEMORY, NimError
 from nimllm.llm.checkpoint import check_tensors, fingerprint, read_tensors, replacing, write_tensors
 from nimllm.llm.config import read_config
+
+if TYPE_CHECKING:
+    from nimllm.alignment.memory.events import Kind, Record, State
 
 GRID_BITS = 12  # the grid is 2^-12 of a tensor's root mean square: int16 spans 8 of them, fp32 resolves 2^-9 of a step
 FLAT_GRID = -16  # exponent for a tensor of zeros
@@ -356,7 +360,7 @@ class MemoryStore:
         if state not in ("accepted", "pending"):
             raise ValueError(f"a new record is accepted or pending, not {state}")
         if not self.ledger.events:
-            self.ledger.append(Event(seq=0, event="base", base=self.base, grid=self.grid))
+            self.ledger.append("base", base=self.base, grid=self.grid)
         id = next_id(self.ledger.states())
         parts = {f"{name}::{part}": array for name, pair in sorted(delta.items())
                  for part, array in zip(("index", "value"), pair, strict=True)}
@@ -373,7 +377,7 @@ class MemoryStore:
         with replacing(self.folder / "deltas" / f"{id}.safetensors") as file:
             file.write(raw)
         kind: Kind = "accept" if state == "accepted" else "propose"
-        self.ledger.append(Event(seq=0, event=kind, id=id, record=record, delta=hashlib.sha256(raw).hexdigest()))
+        self.ledger.append(kind, id=id, record=record, delta=hashlib.sha256(raw).hexdigest())
         if state == "accepted":
             self._write_head(sums, tensors)
         return self.get(id)
@@ -395,21 +399,21 @@ class MemoryStore:
         """A waiting (or reverted) record enters the head."""
         self._allow(id, "approved", "pending", "reverted")
         sums = self._changed(self.delta(id), 1)
-        self.ledger.append(Event(seq=0, event="accept", id=id, detail=detail))
+        self.ledger.append("accept", id=id, detail=detail)
         self._write_head(sums)
         return self.get(id)
 
     def reject(self, id: str, detail: str = "rejected by the user") -> Record:
         """A waiting record is refused for good."""
         self._allow(id, "rejected", "pending")
-        self.ledger.append(Event(seq=0, event="reject", id=id, detail=detail))
+        self.ledger.append("reject", id=id, detail=detail)
         return self.get(id)
 
     def revert(self, id: str, detail: str = "reverted by the user") -> Record:
         """An accepted record leaves the weights, bit for bit as if it had never been, whatever came after it."""
         self._allow(id, "reverted", "accepted")
         sums = self._changed(self.delta(id), -1)
-        self.ledger.append(Event(seq=0, event="revert", id=id, detail=detail))
+        self.ledger.append("revert", id=id, detail=detail)
         self._write_head(sums)
         return self.get(id)
 

@@ -26,6 +26,7 @@ from torch import Tensor
 from nimllm.alignment.episodes import Episode
 from nimllm.alignment.memory import lessons as lessons_of
 from nimllm.alignment.memory.curvature import Curvature, down_name, mean_loss, padded, to_array
+from nimllm.alignment.memory.events import Check, Form, Probe, Record
 from nimllm.alignment.memory.gate import (
     NORM_LIMIT,
     PERPLEXITY_LIMIT,
@@ -40,7 +41,6 @@ from nimllm.alignment.memory.gate import (
     token_losses,
     verdicts,
 )
-from nimllm.alignment.memory.ledger import Check, Form, Probe, Record
 from nimllm.alignment.memory.lessons import Lesson, Lessons, seed_of
 from nimllm.alignment.memory.store import Delta, MemoryStore, quantise
 from nimllm.errors import MEMORY, NimError

@@ -21,7 +21,7 @@ from nimllm.errors import MEMORY, OK, NimError
 
 if TYPE_CHECKING:
     from nimllm.alignment.episodes import Episode
-    from nimllm.alignment.memory.ledger import Record
+    from nimllm.alignment.memory.events import Record
 
 THREADS = 2
 LOCK_SECONDS = 120.0  # another session's update takes a few
@@ -94,7 +94,7 @@ def remember(episode: Episode, run: Path, state: Path | None = None, method: str
     NimError: what the worker reported, or 7 when it died or was still busy after ``timeout`` seconds (it then goes on
     by itself: its record shows up in the ledger when it is done).
     """
-    from nimllm.alignment.memory.ledger import Record
+    from nimllm.alignment.memory.events import Record
 
     handle, name = tempfile.mkstemp(prefix="nimllm-episode-", suffix=".json")
     os.close(handle)

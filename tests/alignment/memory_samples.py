@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nimllm.alignment.memory.ledger import Record
+from nimllm.alignment.memory.events import Record
 from nimllm.alignment.memory.store import Delta, MemoryStore, quantise
 from nimllm.llm.checkpoint import write_tensors
 from nimllm.llm.config import ModelConfig
