@@ -31,7 +31,7 @@ def _gguf() -> Any:
         import gguf
     except ImportError:
         raise NimError("the model cannot be written for llama.cpp", "the gguf package is not installed",
-                       "pip install gguf") from None
+                       "install it: pip install gguf") from None
     return gguf
 
 

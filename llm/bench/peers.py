@@ -47,7 +47,7 @@ def parse(given: list[str], bench: str) -> list[Peer]:
             raise UsageError(f"--against {name} needs a place", "", f"write {KNOWN[name]}")
         if name == "nanogpt" and not (Path(where).expanduser() / "model.py").is_file():
             raise UsageError(f"{where} is no checkout of nanoGPT", "it has no model.py",
-                             "git clone https://github.com/karpathy/nanoGPT")
+                             "get it: git clone https://github.com/karpathy/nanoGPT")
         peers.append(Peer(name, where))
     return peers
 
