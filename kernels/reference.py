@@ -66,11 +66,19 @@ def rope(x_bthd: Tensor, positions: Tensor, theta: float = 10000.0) -> Tensor:
     return torch.cat((low * cos - high * sin, high * cos + low * sin), dim=-1).to(x_bthd.dtype)
 
 
-def qk_norm_rope(q_bthd: Tensor, k_btgd: Tensor, q_weight_d: Tensor, k_weight_d: Tensor, eps: float, positions: Tensor,
-                 theta: float = 10000.0) -> tuple[Tensor, Tensor]:
-    """RMSNorm of every query and key head, then rotary positions, as Qwen3 does. Returns q and k, shaped as given."""
-    return rope(rms_norm(q_bthd, q_weight_d, eps), positions, theta), rope(rms_norm(k_btgd, k_weight_d, eps), positions,
-                                                                           theta)
+def qk_norm_rope(q_bthd: Tensor, k_btgd: Tensor, q_weight_d: Tensor | None, k_weight_d: Tensor | None, eps: float,
+                 positions: Tensor | None, theta: float | None = 10000.0) -> tuple[Tensor, Tensor]:
+    """RMSNorm of every query and key head, then rotary positions, as Qwen3 does. Returns q and k, shaped as given.
+
+    No weight: no norm; theta None: no rotation, and positions are not read.
+    """
+    q = q_bthd if q_weight_d is None else rms_norm(q_bthd, q_weight_d, eps)
+    k = k_btgd if k_weight_d is None else rms_norm(k_btgd, k_weight_d, eps)
+    if theta is None:
+        return q, k
+    if positions is None:
+        raise ValueError("a rotation needs positions")
+    return rope(q, positions, theta), rope(k, positions, theta)
 
 
 def attention(q_bhtd: Tensor, k_bgsd: Tensor, v_bgsd: Tensor, causal: bool = True) -> Tensor:
