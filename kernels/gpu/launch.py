@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
 import triton
 from torch import Tensor
+
+# A product and a sum become one instruction, rounded once. That is the default up to Triton 3.9, which warns that 3.10
+# does otherwise: asked for, a kernel rounds the same way under all of them.
+os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 
 INTERPRETED: bool = bool(triton.knobs.runtime.interpret)
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)

@@ -151,12 +151,14 @@ class _Norm(torch.autograd.Function):
         return dx, dweight.to(weight_d.dtype), None if dbias is None else dbias.to(ctx.bias_dtype), None, None
 
 
-class _AddRMSNorm(torch.autograd.Function):
+class _AddNorm(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, residual: Tensor, weight_d: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-        y, total = _run_forward(x, residual, weight_d, None, eps, centre=False)
+    def forward(ctx: Any, x: Tensor, residual: Tensor, weight_d: Tensor, bias_d: Tensor | None, eps: float,
+                centre: bool) -> tuple[Tensor, Tensor]:
+        y, total = _run_forward(x, residual, weight_d, bias_d, eps, centre)
         ctx.save_for_backward(total, weight_d)
-        ctx.eps, ctx.dtypes = eps, (x.dtype, residual.dtype)
+        ctx.bias_dtype = None if bias_d is None else bias_d.dtype
+        ctx.eps, ctx.centre, ctx.dtypes = eps, centre, (x.dtype, residual.dtype)
         ctx.set_materialize_grads(False)
         return y, total
 
@@ -165,22 +167,30 @@ class _AddRMSNorm(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor | None, dsum: Tensor | None) -> tuple[Tensor | None, ...]:
         total, weight_d = ctx.saved_tensors
         dweight: Tensor | None = None
+        dbias: Tensor | None = None
         if dy is not None:
-            dx, dweight, _ = _run_backward(dy, dsum, total, weight_d, False, ctx.eps, centre=False)
+            dx, dweight, dbias = _run_backward(dy, dsum, total, weight_d, ctx.bias_dtype is not None, ctx.eps,
+                                               ctx.centre)
             dweight = dweight.to(weight_d.dtype)
+            dbias = None if dbias is None else dbias.to(ctx.bias_dtype)
         elif dsum is not None:
             dx = dsum
         else:
-            return None, None, None, None
-        return dx.to(ctx.dtypes[0]), dx.to(ctx.dtypes[1]), dweight, None
+            return None, None, None, None, None, None
+        return dx.to(ctx.dtypes[0]), dx.to(ctx.dtypes[1]), dweight, dbias, None, None
 
 
-def _check(x: Tensor, weight_d: Tensor, **others: Tensor) -> None:
+def _check(x: Tensor, weight_d: Tensor, bias_d: Tensor | None = None, residual: Tensor | None = None) -> None:
+    others = {name: y for name, y in (("bias", bias_d), ("residual", residual)) if y is not None}
     check_floating(x=x, weight=weight_d, **others)
     if not x.dim() or weight_d.shape != x.shape[-1:]:
         raise ValueError(f"x is {tuple(x.shape)}, the weight {tuple(weight_d.shape)}")
     if not 1 <= x.shape[-1] <= WIDEST:
         raise ValueError(f"rows of 1 to {WIDEST} features, not {x.shape[-1]}")
+    if bias_d is not None and bias_d.shape != weight_d.shape:
+        raise ValueError(f"the weight is {tuple(weight_d.shape)}, the bias {tuple(bias_d.shape)}")
+    if residual is not None and residual.shape != x.shape:
+        raise ValueError(f"x is {tuple(x.shape)}, the residual {tuple(residual.shape)}")
 
 
 @eager
@@ -193,19 +203,20 @@ def rms_norm(x: Tensor, weight_d: Tensor, eps: float = 1e-6) -> Tensor:
 @eager
 def layer_norm(x: Tensor, weight_d: Tensor, bias_d: Tensor | None = None, eps: float = 1e-6) -> Tensor:
     """As reference.layer_norm. x: [..., d], d up to 32768; the result has x's dtype."""
-    if bias_d is None:
-        _check(x, weight_d)
-    else:
-        _check(x, weight_d, bias=bias_d)
-        if bias_d.shape != weight_d.shape:
-            raise ValueError(f"the weight is {tuple(weight_d.shape)}, the bias {tuple(bias_d.shape)}")
+    _check(x, weight_d, bias_d)
     return _Norm.apply(x, weight_d, bias_d, eps, True)
 
 
 @eager
 def add_rms_norm(x: Tensor, residual: Tensor, weight_d: Tensor, eps: float = 1e-6) -> tuple[Tensor, Tensor]:
     """As reference.add_rms_norm: (rms_norm(x + residual), x + residual), in the wider of the two dtypes."""
-    _check(x, weight_d, residual=residual)
-    if x.shape != residual.shape:
-        raise ValueError(f"x is {tuple(x.shape)}, the residual {tuple(residual.shape)}")
-    return _AddRMSNorm.apply(x, residual, weight_d, eps)
+    _check(x, weight_d, None, residual)
+    return _AddNorm.apply(x, residual, weight_d, None, eps, False)
+
+
+@eager
+def add_layer_norm(x: Tensor, residual: Tensor, weight_d: Tensor, bias_d: Tensor | None = None, eps: float = 1e-6
+                   ) -> tuple[Tensor, Tensor]:
+    """As reference.add_layer_norm: (layer_norm(x + residual), x + residual), in the wider of the two dtypes."""
+    _check(x, weight_d, bias_d, residual)
+    return _AddNorm.apply(x, residual, weight_d, bias_d, eps, True)

@@ -190,8 +190,8 @@ class _QKNormRope(torch.autograd.Function):
         # what the constants leave unread stands for what is missing
         frequency = q if theta is None else _frequency(half, float(theta), q.device)
         where = q if positions is None else positions
-        steps = (0, 0) if positions is None else (positions.stride(0) if positions.dim() == 2 else 0,
-                                                  positions.stride(-1))
+        steps = (0, 0) if positions is None else (0 if positions.shape[0] == 1 or positions.dim() == 1
+                                                  else positions.stride(0), positions.stride(-1))
         constants = {"Q_NORM": q_weight is not None, "K_NORM": k_weight is not None, "ROTATE": theta is not None,
                      **_layout(half)}
         if b * t:
@@ -244,7 +244,8 @@ def _check(q: Tensor, k: Tensor, q_weight: Tensor | None, k_weight: Tensor | Non
             raise ValueError(f"{name} is {tuple(x.shape)}, a head has {d} features")
     if theta is None:
         return
-    if positions is None or positions.is_floating_point() or positions.shape not in (q.shape[1:2], q.shape[:2]):
+    b, t = q.shape[:2]
+    if positions is None or positions.is_floating_point() or positions.shape not in ((t,), (1, t), (b, t)):
         raise ValueError("a rotation needs positions, integers of shape [t] or [b, t]")
     if positions.device != q.device:
         raise ValueError(f"positions are on {positions.device}, q on {q.device}")

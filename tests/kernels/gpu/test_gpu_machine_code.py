@@ -120,6 +120,7 @@ def main(arch: str) -> None:
             norms.rms_norm(x, weight).sum().backward()
             norms.layer_norm(x, weight, weight).sum().backward()
             sum(norms.add_rms_norm(x, x, weight)).sum().backward()
+            norms.add_layer_norm(x, x, weight, weight)[0].sum().backward()
             for op in (activations.gelu, activations.relu2):
                 op(x).sum().backward()
             activations.swiglu(x, x).sum().backward()

@@ -84,6 +84,7 @@ def test_positions_for_each_sequence(device: torch.device) -> None:
     compare(q, k, q_gain, k_gain, positions.int(), dq, dk)
     compare(q, k, q_gain, k_gain, positions.mT.contiguous().mT, dq, dk)
     compare(q, k, q_gain, k_gain, positions[:1, 2:3].expand(3, 7), dq, dk)
+    compare(q, k, q_gain, k_gain, positions[:1], dq, dk)
 
 
 def test_views_of_one_projection(device: torch.device) -> None:
