@@ -20,9 +20,16 @@ import triton.language as tl
 from torch import Tensor
 
 from nimllm.kernels.gpu.launch import eager, on_device
-from nimllm.kernels.gpu.tables import BLOCK, CHUNK, TRITON, WARPS, chunked, to_device
+from nimllm.kernels.gpu.tables import BLOCK, CHUNK, TRITON, WARPS, chunk_bounds, chunked, pointer, to_device
 
 _TABLES = 16  # sets of tensors whose tables are kept
+
+
+@triton.jit
+def _squares(grad_ptr, at, size, MASKED: tl.constexpr):
+    inside = at < size if MASKED else tl.full(at.shape, True, tl.int1)
+    grad = tl.load(grad_ptr + at, mask=inside, other=0.0).to(tl.float32)
+    return grad * grad
 
 
 @triton.jit
@@ -30,19 +37,32 @@ def _sum_squares(table_ptr, chunks_ptr, partials_ptr, GRAD: tl.constexpr, ALIGNE
                  CHUNK: tl.constexpr, BLOCK: tl.constexpr):
     """partials[program] = the sum of the squares of one chunk of one gradient."""
     program = tl.program_id(0)
-    tensor = tl.load(chunks_ptr + 2 * program)
-    begin = tl.load(chunks_ptr + 2 * program + 1)
-    grad_ptr = tl.load(table_ptr + 5 * tensor + 1).to(tl.pointer_type(GRAD))
-    if ALIGNED:
-        grad_ptr = tl.multiple_of(grad_ptr, 16)
-    size = tl.load(table_ptr + 5 * tensor + 4)
-    begin = begin.to(tl.int64) * CHUNK
+    tensor, begin, end, whole = chunk_bounds(chunks_ptr, table_ptr + 4, 5, program, CHUNK, BLOCK)
+    grad_ptr = pointer(table_ptr + 5 * tensor + 1, GRAD, ALIGNED)
+    lanes = tl.arange(0, BLOCK)
     total = tl.zeros([BLOCK], tl.float32)
-    for start in range(0, CHUNK, BLOCK):
-        at = begin + start + tl.arange(0, BLOCK)
-        grad = tl.load(grad_ptr + at, mask=at < size, other=0.0).to(tl.float32)
-        total += grad * grad
+    for start in range(begin, whole, BLOCK):
+        total += _squares(grad_ptr, start + lanes, end, False)
+    if whole < end:
+        total += _squares(grad_ptr, whole + lanes, end, True)
     tl.store(partials_ptr + program, tl.sum(total, 0))
+
+
+@triton.jit
+def _update(param_ptr, grad_ptr, first_ptr, second_ptr, at, size, factor, keep, step_size, root_correction, beta2,
+            complement1, complement2, eps, MASKED: tl.constexpr):
+    """One block of one tensor; fp32 whatever the dtypes."""
+    inside = at < size if MASKED else tl.full(at.shape, True, tl.int1)
+    grad = tl.load(grad_ptr + at, mask=inside, other=0.0).to(tl.float32) * factor
+    first = tl.load(first_ptr + at, mask=inside, other=0.0).to(tl.float32)
+    second = tl.load(second_ptr + at, mask=inside, other=0.0).to(tl.float32)
+    param = tl.load(param_ptr + at, mask=inside, other=0.0).to(tl.float32)
+    first = first + (grad - first) * complement1
+    second = second * beta2 + grad * grad * complement2
+    param = param * keep - step_size * (first / (tl.sqrt(second) / root_correction + eps))
+    tl.store(param_ptr + at, param.to(param_ptr.dtype.element_ty), mask=inside)
+    tl.store(first_ptr + at, first.to(first_ptr.dtype.element_ty), mask=inside)
+    tl.store(second_ptr + at, second.to(second_ptr.dtype.element_ty), mask=inside)
 
 
 @triton.jit
@@ -68,33 +88,18 @@ def _adamw(table_ptr, decays_ptr, chunks_ptr, partials_ptr, n_partials, norm_ptr
         lr = tl.load(scalars_ptr)
         step_size = tl.load(scalars_ptr + 1)
         root_correction = tl.load(scalars_ptr + 2)
-    tensor = tl.load(chunks_ptr + 2 * program)
-    begin = tl.load(chunks_ptr + 2 * program + 1)
-    param_ptr = tl.load(table_ptr + 5 * tensor).to(tl.pointer_type(PARAM))
-    grad_ptr = tl.load(table_ptr + 5 * tensor + 1).to(tl.pointer_type(GRAD))
-    first_ptr = tl.load(table_ptr + 5 * tensor + 2).to(tl.pointer_type(FIRST))
-    second_ptr = tl.load(table_ptr + 5 * tensor + 3).to(tl.pointer_type(SECOND))
-    if ALIGNED:
-        param_ptr = tl.multiple_of(param_ptr, 16)
-        grad_ptr = tl.multiple_of(grad_ptr, 16)
-        first_ptr = tl.multiple_of(first_ptr, 16)
-        second_ptr = tl.multiple_of(second_ptr, 16)
-    size = tl.load(table_ptr + 5 * tensor + 4)
+    tensor, begin, end, whole = chunk_bounds(chunks_ptr, table_ptr + 4, 5, program, CHUNK, BLOCK)
+    param_ptr = pointer(table_ptr + 5 * tensor, PARAM, ALIGNED)
+    grad_ptr = pointer(table_ptr + 5 * tensor + 1, GRAD, ALIGNED)
+    first_ptr = pointer(table_ptr + 5 * tensor + 2, FIRST, ALIGNED)
+    second_ptr = pointer(table_ptr + 5 * tensor + 3, SECOND, ALIGNED)
     keep = 1.0 - lr * tl.load(decays_ptr + tensor)
-    begin = begin.to(tl.int64) * CHUNK
-    for start in range(0, CHUNK, BLOCK):
-        at = begin + start + lanes
-        inside = at < size
-        grad = tl.load(grad_ptr + at, mask=inside, other=0.0).to(tl.float32) * factor
-        first = tl.load(first_ptr + at, mask=inside, other=0.0).to(tl.float32)
-        second = tl.load(second_ptr + at, mask=inside, other=0.0).to(tl.float32)
-        param = tl.load(param_ptr + at, mask=inside, other=0.0).to(tl.float32)
-        first = first + (grad - first) * complement1
-        second = second * beta2 + grad * grad * complement2
-        param = param * keep - step_size * (first / (tl.sqrt(second) / root_correction + eps))
-        tl.store(param_ptr + at, param.to(PARAM), mask=inside)
-        tl.store(first_ptr + at, first.to(FIRST), mask=inside)
-        tl.store(second_ptr + at, second.to(SECOND), mask=inside)
+    for start in range(begin, whole, BLOCK):
+        _update(param_ptr, grad_ptr, first_ptr, second_ptr, start + lanes, end, factor, keep, step_size,
+                root_correction, beta2, complement1, complement2, eps, False)
+    if whole < end:
+        _update(param_ptr, grad_ptr, first_ptr, second_ptr, whole + lanes, end, factor, keep, step_size,
+                root_correction, beta2, complement1, complement2, eps, True)
 
 
 class _Group(NamedTuple):

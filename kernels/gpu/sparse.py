@@ -18,7 +18,7 @@ import triton.language as tl
 from torch import Tensor
 
 from nimllm.kernels.gpu.launch import eager, on_device
-from nimllm.kernels.gpu.tables import BLOCK, CHUNK, TRITON, WARPS, chunked, to_device
+from nimllm.kernels.gpu.tables import BLOCK, CHUNK, TRITON, WARPS, chunk_bounds, chunked, pointer, to_device
 from nimllm.kernels.reference import check_grid_add
 
 _BITS = (11, 10, 10)  # of the 31 bits of a magnitude, from the top
@@ -26,33 +26,42 @@ _BINS = 2048
 
 
 @triton.jit
-def _magnitudes(table_ptr, tensor, at, size, DTYPE: tl.constexpr):
+def _magnitudes(data_ptr, at, size, MASKED: tl.constexpr):
     """The bits of |entry| as an integer, -1 outside."""
-    inside = at < size
-    pointer = tl.load(table_ptr + 3 * tensor).to(tl.pointer_type(DTYPE))
-    bits = tl.load(pointer + at, mask=inside, other=0.0).to(tl.float32).to(tl.int32, bitcast=True) & 0x7FFFFFFF
-    return tl.where(inside, bits, -1)
+    if MASKED:
+        inside = at < size
+        bits = tl.load(data_ptr + at, mask=inside, other=0.0).to(tl.float32).to(tl.int32, bitcast=True) & 0x7FFFFFFF
+        bits = tl.where(inside, bits, -1)
+    else:
+        bits = tl.load(data_ptr + at).to(tl.float32).to(tl.int32, bitcast=True) & 0x7FFFFFFF
+    return bits
 
 
 @triton.jit
-def _count_digits(table_ptr, chunks_ptr, state_ptr, histogram_ptr, DTYPE: tl.constexpr, SHIFT: tl.constexpr,
-                  HIGHER: tl.constexpr, BINS: tl.constexpr, CHUNK: tl.constexpr, BLOCK: tl.constexpr):
-    """Adds to the histogram of the digit at SHIFT over the entries whose bits from HIGHER up are those found."""
-    program = tl.program_id(0)
-    tensor = tl.load(chunks_ptr + 2 * program)
-    begin = tl.load(chunks_ptr + 2 * program + 1).to(tl.int64) * CHUNK
-    size = tl.load(table_ptr + 3 * tensor + 1)
+def _histogram(bits, found, SHIFT: tl.constexpr, HIGHER: tl.constexpr, BINS: tl.constexpr):
+    """Of the digit at SHIFT, over the entries whose bits from HIGHER up are those found."""
+    counted = (bits >= 0) & ((bits >> HIGHER).to(tl.int64) == (found >> HIGHER))
+    digits = tl.where(counted, (bits >> SHIFT) & (BINS - 1), 0)
+    # whoever is not counted went to bin 0: tl.histogram has a mask in newer versions only
+    others = tl.sum((counted == 0).to(tl.int32), 0)
+    return tl.histogram(digits, BINS) - tl.where(tl.arange(0, BINS) == 0, others, 0)
+
+
+@triton.jit
+def _count_digits(table_ptr, chunks_ptr, state_ptr, histogram_ptr, DTYPE: tl.constexpr, ALIGNED: tl.constexpr,
+                  SHIFT: tl.constexpr, HIGHER: tl.constexpr, BINS: tl.constexpr, CHUNK: tl.constexpr,
+                  BLOCK: tl.constexpr):
+    """Adds one chunk's histogram of the digit at SHIFT to the whole one."""
+    tensor, begin, end, whole = chunk_bounds(chunks_ptr, table_ptr + 1, 3, tl.program_id(0), CHUNK, BLOCK)
+    data_ptr = pointer(table_ptr + 3 * tensor, DTYPE, ALIGNED)
     found = tl.load(state_ptr)
-    bins = tl.arange(0, BINS)
+    lanes = tl.arange(0, BLOCK)
     counts = tl.zeros([BINS], tl.int32)
-    for start in range(0, CHUNK, BLOCK):
-        bits = _magnitudes(table_ptr, tensor, begin + start + tl.arange(0, BLOCK), size, DTYPE)
-        counted = (bits >= 0) & ((bits >> HIGHER).to(tl.int64) == (found >> HIGHER))
-        digits = tl.where(counted, (bits >> SHIFT) & (BINS - 1), 0)
-        # whoever is not counted went to bin 0: tl.histogram has a mask in newer versions only
-        others = tl.sum((counted == 0).to(tl.int32), 0)
-        counts += tl.histogram(digits, BINS) - tl.where(bins == 0, others, 0)
-    tl.atomic_add(histogram_ptr + bins, counts.to(tl.int64), mask=counts > 0)
+    for start in range(begin, whole, BLOCK):
+        counts += _histogram(_magnitudes(data_ptr, start + lanes, end, False), found, SHIFT, HIGHER, BINS)
+    if whole < end:
+        counts += _histogram(_magnitudes(data_ptr, whole + lanes, end, True), found, SHIFT, HIGHER, BINS)
+    tl.atomic_add(histogram_ptr + tl.arange(0, BINS), counts.to(tl.int64), mask=counts > 0)
 
 
 @triton.jit
@@ -70,40 +79,50 @@ def _choose_digit(state_ptr, histogram_ptr, SHIFT: tl.constexpr, BINS: tl.conste
 
 
 @triton.jit
-def _count_ties(table_ptr, chunks_ptr, state_ptr, ties_ptr, first_program, DTYPE: tl.constexpr, CHUNK: tl.constexpr,
-                BLOCK: tl.constexpr):
+def _count_ties(table_ptr, chunks_ptr, state_ptr, ties_ptr, first_program, DTYPE: tl.constexpr,
+                ALIGNED: tl.constexpr, CHUNK: tl.constexpr, BLOCK: tl.constexpr):
     """How many entries of a chunk are equal to the threshold."""
     program = tl.program_id(0)
-    tensor = tl.load(chunks_ptr + 2 * program)
-    begin = tl.load(chunks_ptr + 2 * program + 1).to(tl.int64) * CHUNK
-    size = tl.load(table_ptr + 3 * tensor + 1)
-    threshold = tl.load(state_ptr)
+    tensor, begin, end, whole = chunk_bounds(chunks_ptr, table_ptr + 1, 3, program, CHUNK, BLOCK)
+    data_ptr = pointer(table_ptr + 3 * tensor, DTYPE, ALIGNED)
+    threshold = tl.load(state_ptr).to(tl.int32)
+    lanes = tl.arange(0, BLOCK)
     total = tl.zeros([BLOCK], tl.int32)
-    for start in range(0, CHUNK, BLOCK):
-        bits = _magnitudes(table_ptr, tensor, begin + start + tl.arange(0, BLOCK), size, DTYPE)
-        total += (bits.to(tl.int64) == threshold).to(tl.int32)
+    for start in range(begin, whole, BLOCK):
+        total += (_magnitudes(data_ptr, start + lanes, end, False) == threshold).to(tl.int32)
+    if whole < end:
+        total += (_magnitudes(data_ptr, whole + lanes, end, True) == threshold).to(tl.int32)
     tl.store(ties_ptr + first_program + program, tl.sum(total, 0).to(tl.int64))
 
 
 @triton.jit
+def _chosen(bits, threshold, wanted, before):
+    """(larger than the threshold, or equal and among the first ``wanted``; ties until here). before: ties until then."""
+    tie = (bits == threshold).to(tl.int32)
+    rank = before + tl.cumsum(tie, 0)  # of a tie, from 1
+    chosen = (bits > threshold) | ((tie > 0) & (rank <= wanted))
+    return chosen.to(tl.int8), before + tl.sum(tie, 0)
+
+
+@triton.jit
 def _write_masks(table_ptr, chunks_ptr, state_ptr, ties_ptr, first_program, masks_ptr, DTYPE: tl.constexpr,
-                 CHUNK: tl.constexpr, BLOCK: tl.constexpr):
-    """Larger than the threshold, or equal to it and among the first ones. ties: how many there are in chunks before."""
+                 ALIGNED: tl.constexpr, CHUNK: tl.constexpr, BLOCK: tl.constexpr):
+    """The masks, one after the other in the order of the list. ties: how many there are in the chunks before."""
     program = tl.program_id(0)
-    tensor = tl.load(chunks_ptr + 2 * program)
-    begin = tl.load(chunks_ptr + 2 * program + 1).to(tl.int64) * CHUNK
-    size = tl.load(table_ptr + 3 * tensor + 1)
-    out = tl.load(table_ptr + 3 * tensor + 2)
-    threshold, wanted = tl.load(state_ptr), tl.load(state_ptr + 1)
+    tensor, begin, end, whole = chunk_bounds(chunks_ptr, table_ptr + 1, 3, program, CHUNK, BLOCK)
+    data_ptr = pointer(table_ptr + 3 * tensor, DTYPE, ALIGNED)
+    masks_ptr += tl.load(table_ptr + 3 * tensor + 2)
+    threshold, wanted = tl.load(state_ptr).to(tl.int32), tl.load(state_ptr + 1)
     before = tl.load(ties_ptr + first_program + program)
-    for start in range(0, CHUNK, BLOCK):
-        at = begin + start + tl.arange(0, BLOCK)
-        bits = _magnitudes(table_ptr, tensor, at, size, DTYPE).to(tl.int64)
-        tie = (bits == threshold).to(tl.int32)
-        rank = before + tl.cumsum(tie, 0)  # of a tie, from 1
-        chosen = (bits > threshold) | ((tie > 0) & (rank <= wanted))
-        tl.store(masks_ptr + out + at, chosen.to(tl.int8), mask=at < size)
-        before += tl.sum(tie, 0)
+    lanes = tl.arange(0, BLOCK)
+    for start in range(begin, whole, BLOCK):
+        bits = _magnitudes(data_ptr, start + lanes, end, False)
+        chosen, before = _chosen(bits, threshold, wanted, before)
+        tl.store(masks_ptr + start + lanes, chosen)
+    if whole < end:
+        bits = _magnitudes(data_ptr, whole + lanes, end, True)
+        chosen, before = _chosen(bits, threshold, wanted, before)
+        tl.store(masks_ptr + whole + lanes, chosen, mask=whole + lanes < end)
 
 
 def _runs(tensors: Sequence[Tensor]) -> list[tuple[torch.dtype, list[int]]]:
@@ -138,11 +157,13 @@ def top_saliency(tensors: Sequence[Tensor], count: int) -> tuple[Tensor, list[Te
     kept = [tensor.contiguous() for tensor in tensors]  # alive until the kernels are in the stream
     offsets = [0, *accumulate(sizes)]
     work, programs = [], 0
+    sizes_of_blocks = {"CHUNK": CHUNK, "BLOCK": BLOCK, "num_warps": WARPS}
     for dtype, members in runs:
         table = to_device([[kept[index].data_ptr(), sizes[index], offsets[index]] for index in members], torch.int64,
                           device)
         chunks = to_device(chunked([sizes[index] for index in members]), torch.int32, device)
-        work.append((TRITON[dtype], table, chunks, programs))
+        aligned = all(kept[index].data_ptr() % 16 == 0 for index in members)
+        work.append((table, chunks, programs, {"DTYPE": TRITON[dtype], "ALIGNED": aligned, **sizes_of_blocks}))
         programs += len(chunks)
     state = to_device([0, count], torch.int64, device)
     ties = torch.zeros(programs + 1, dtype=torch.int64, device=device)
@@ -151,18 +172,15 @@ def top_saliency(tensors: Sequence[Tensor], count: int) -> tuple[Tensor, list[Te
         shift = sum(_BITS)
         for digit, bits in enumerate(_BITS):
             higher, shift = shift, shift - bits
-            for dtype, table, chunks, _ in work:
-                _count_digits[(len(chunks),)](table, chunks, state, histogram[digit], DTYPE=dtype, SHIFT=shift,
-                                              HIGHER=higher, BINS=2**bits, CHUNK=CHUNK, BLOCK=BLOCK,
-                                              num_warps=WARPS)
+            for table, chunks, _, constants in work:
+                _count_digits[(len(chunks),)](table, chunks, state, histogram[digit], SHIFT=shift, HIGHER=higher,
+                                              BINS=2**bits, **constants)
             _choose_digit[(1,)](state, histogram[digit], SHIFT=shift, BINS=2**bits, num_warps=WARPS)
-        for dtype, table, chunks, first in work:
-            _count_ties[(len(chunks),)](table, chunks, state, ties[1:], first, DTYPE=dtype, CHUNK=CHUNK, BLOCK=BLOCK,
-                                        num_warps=WARPS)
+        for table, chunks, first, constants in work:
+            _count_ties[(len(chunks),)](table, chunks, state, ties[1:], first, **constants)
         before = ties.cumsum(0)
-        for dtype, table, chunks, first in work:
-            _write_masks[(len(chunks),)](table, chunks, state, before, first, every.view(torch.int8), DTYPE=dtype,
-                                         CHUNK=CHUNK, BLOCK=BLOCK, num_warps=WARPS)
+        for table, chunks, first, constants in work:
+            _write_masks[(len(chunks),)](table, chunks, state, before, first, every.view(torch.int8), **constants)
     return state[0].to(torch.int32).view(torch.float32), masks
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import triton
 import triton.language as tl
 from torch import Tensor
 
@@ -21,6 +22,28 @@ TRITON = {torch.float32: tl.float32, torch.float16: tl.float16, torch.bfloat16: 
 CHUNK = 1024 if INTERPRETED else 16384
 BLOCK = 512 if INTERPRETED else 2048
 WARPS = 8
+
+
+@triton.jit
+def chunk_bounds(chunks_ptr, sizes_ptr, columns, program, CHUNK: tl.constexpr, BLOCK: tl.constexpr):
+    """(row of the table, first entry, end, end of the whole blocks) of a program's chunk; entries as int64.
+
+    sizes_ptr: the size in row 0 of a table of so many columns. Whole blocks are for loops without a mask: a mask whose
+    bound is no known multiple of 16 makes single accesses of vector ones.
+    """
+    tensor = tl.load(chunks_ptr + 2 * program)
+    begin = tl.load(chunks_ptr + 2 * program + 1).to(tl.int64) * CHUNK
+    end = tl.minimum(begin + CHUNK, tl.load(sizes_ptr + columns * tensor))
+    return tensor, begin, end, begin + (end - begin) // BLOCK * BLOCK
+
+
+@triton.jit
+def pointer(address_ptr, DTYPE: tl.constexpr, ALIGNED: tl.constexpr):
+    """The address in a table as a pointer; ALIGNED: it is a multiple of 16 bytes."""
+    made = tl.load(address_ptr).to(tl.pointer_type(DTYPE))
+    if ALIGNED:
+        made = tl.multiple_of(made, 16)
+    return made
 
 
 def chunked(sizes: Sequence[int]) -> list[list[int]]:
