@@ -97,7 +97,7 @@ def _count_ties(table_ptr, chunks_ptr, state_ptr, ties_ptr, first_program, DTYPE
 
 @triton.jit
 def _chosen(bits, threshold, wanted, before):
-    """(larger than the threshold, or equal and among the first ``wanted``; ties until here). before: ties until then."""
+    """(larger than the threshold, or equal and among the first ``wanted``; ties until here). before: until then."""
     tie = (bits == threshold).to(tl.int32)
     rank = before + tl.cumsum(tie, 0)  # of a tie, from 1
     chosen = (bits > threshold) | ((tie > 0) & (rank <= wanted))

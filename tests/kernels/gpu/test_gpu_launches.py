@@ -57,8 +57,8 @@ for dtype in (torch.float32, torch.bfloat16, torch.float16):
             four = [[torch.zeros(70, dtype=kind)] for kind in (dtype, dtype, torch.float32, torch.float32)]
             optimizer.clip_adamw(*four, held, 1e-3, (0.9, 0.95), 1e-8, 0.1, bound)
     sparse.top_saliency([torch.ones(5000, dtype=dtype)], 7)
-base, sums = torch.zeros(50), torch.zeros(50, dtype=torch.int32)
-for where in (None, sums == 0, torch.arange(50), torch.arange(50, dtype=torch.int32)):
+base, sums = torch.zeros(64), torch.zeros(64, dtype=torch.int32)
+for where in (None, sums == 0, torch.arange(64), torch.arange(64, dtype=torch.int32)):
     sparse.grid_add(base, where, sums, -12)
 # bandwidth is what these kernels live from: 16 bytes an access, which a mask or an unknown alignment would prevent
 assert made == wide, made - wide
