@@ -141,29 +141,39 @@ def _in_triton(file: str, op: str, passed_over: Callable[[str], str | None] = _n
 
 # op -> implementations, best first; plain torch is always last
 _TABLE: dict[str, list[Impl]] = {
-    "rms_norm": [_in_cpp("norms", "rms_norm"), _reference("rms_norm")],
-    "add_rms_norm": [_in_cpp("norms", "add_rms_norm"), _reference("add_rms_norm")],
+    "rms_norm": [*_in_triton("norms", "rms_norm"), _in_cpp("norms", "rms_norm"), _reference("rms_norm")],
+    "add_rms_norm": [
+        *_in_triton("norms", "add_rms_norm"),
+        _in_cpp("norms", "add_rms_norm"),
+        _reference("add_rms_norm"),
+    ],
     "layer_norm": [
+        *_in_triton("norms", "layer_norm"),
         _in_cpp("norms", "layer_norm"),
         Impl("torch", ANY, "nimllm.kernels.fused:layer_norm"),
         _reference("layer_norm"),
     ],
     "add_layer_norm": [_in_cpp("norms", "add_layer_norm"), _reference("add_layer_norm")],
-    "rope": [_in_cpp("rotary", "rope"), _reference("rope")],
-    "qk_norm_rope": [_in_cpp("rotary", "qk_norm_rope"), _reference("qk_norm_rope")],
+    "rope": [*_in_triton("rotary", "rope"), _in_cpp("rotary", "rope"), _reference("rope")],
+    "qk_norm_rope": [
+        *_in_triton("rotary", "qk_norm_rope"),
+        _in_cpp("rotary", "qk_norm_rope"),
+        _reference("qk_norm_rope"),
+    ],
     # The order on a GPU is from literature until it is measured (see _not_before_hopper). Triton: at head dim 64 plain
     # Triton beats flash 2 by 10 to 20 %, at 128 it loses (triton-lang/triton #5437); cuDNN on Hopper beats both.
     "attention": [
         _in_cpp("attention", "attention"),
         Impl("sdpa-cudnn", ("cuda",), "nimllm.kernels.sdpa:attention_cudnn", _gpu, _not_before_hopper),
         Impl("sdpa-flash", ("cuda",), "nimllm.kernels.sdpa:attention_flash", _gpu),
+        *_in_triton("attention", "attention", _not_measured),
         Impl("torch", ANY, "nimllm.kernels.fused:attention"),
         _reference("attention"),
     ],
-    "attention_packed": [_reference("attention_packed")],
-    "swiglu": [_in_cpp("activations", "swiglu"), _reference("swiglu")],
-    "gelu": [_in_cpp("activations", "gelu"), _reference("gelu")],
-    "relu2": [_in_cpp("activations", "relu2"), _reference("relu2")],
+    "attention_packed": [*_in_triton("attention", "attention_packed"), _reference("attention_packed")],
+    "swiglu": [*_in_triton("activations", "swiglu"), _in_cpp("activations", "swiglu"), _reference("swiglu")],
+    "gelu": [*_in_triton("activations", "gelu"), _in_cpp("activations", "gelu"), _reference("gelu")],
+    "relu2": [*_in_triton("activations", "relu2"), _in_cpp("activations", "relu2"), _reference("relu2")],
     "linear": [_in_cpp("linear", "linear"), _reference("linear")],
     "linears": [_in_cpp("linear", "linears"), _reference("linears")],
     "linear_cross_entropy": [

@@ -20,7 +20,7 @@ from nimllm.kernels.ops import Impl
 
 EPS = {torch.float32: 2.0**-23, torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}
 FLOATS = tuple(EPS)
-ELSEWHERE = {"decode", "linears"}  # a class: test_engine.py; lists of weights: test_linear.py
+ELSEWHERE = {"decode"}  # a class: test_engine.py
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ CASES: dict[str, list[Case]] = {
     "relu2": [Case(lambda: [n(3, 5, 37)], (0,))],
     "linear": [Case(lambda: [n(3, 37, 33), n(20, 33), n(20)], (0, 1, 2), ((32, 64), (3, 4))),
                Case(lambda: [n(130, 16), n(100, 16), None], (0, 1), ((32, 64), (3, 4)))],
+    "linears": [Case(lambda: [n(3, 5, 37), [n(70, 37), n(8, 37)], None], (0, 1)),
+                Case(lambda: [n(7, 64), [n(33, 64), n(64, 64), n(1, 64)], [n(33), None, n(1)]], (0, 1, 2))],
     "linear_cross_entropy": [Case(lambda: head(37, 33, 257), (0, 1), ((32, 64), (3, 4))),
                              Case(lambda: head(130, 16, 4100), (0, 1), ((32, 64), (3, 4)))],
     "token_logprobs": [Case(lambda: head(37, 33, 257), (0, 1), ((32, 64), (3, 4)))],
@@ -167,9 +169,8 @@ def compare(function: Callable[..., Any], right: Callable[..., Any], drawn: list
             what: str) -> None:
     forward, backward = case.limits[0 if dtype == torch.float32 else 1]
     mine, theirs = copied(drawn, None), copied(drawn, torch.float32)
-    for index in case.learn:
-        mine[index].requires_grad_()
-        theirs[index].requires_grad_()
+    learnt = [(f"gradient of argument {index}", one.requires_grad_(), other.requires_grad_()) for index in case.learn
+              for one, other in zip(tensors(mine[index]), tensors(theirs[index]), strict=True)]
     got, want = function(*mine), right(*theirs)
     results = list(zip(tensors(got), tensors(want), strict=True))
     for number, (one, other) in enumerate(results):
@@ -182,10 +183,10 @@ def compare(function: Callable[..., Any], right: Callable[..., Any], drawn: list
     torch.autograd.backward([one for one, _ in results], upstream)
     torch.autograd.backward([other for _, other in results], [x.to(other.dtype) for x, (_, other) in
                                                               zip(upstream, results, strict=True)])
-    for index in case.learn:
-        assert mine[index].grad is not None, f"{what}: no gradient of argument {index}"
-        assert mine[index].grad.dtype == mine[index].dtype
-        within(mine[index].grad, theirs[index].grad, backward, dtype, f"{what}: gradient of argument {index}")
+    for name, one, other in learnt:
+        assert one.grad is not None and other.grad is not None, f"{what}: no {name}"
+        assert one.grad.dtype == one.dtype
+        within(one.grad, other.grad, backward, dtype, f"{what}: {name}")
 
 
 def copied(value: list[Any], dtype: torch.dtype | None) -> list[Any]:
