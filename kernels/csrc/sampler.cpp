@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <new>
 
 #include "engine.h"
@@ -14,12 +15,14 @@ namespace {
 
 constexpr int64_t kBlock = 512;     // terms with a sum of their own
 constexpr int64_t kHeap = 256;      // up to so many best ones are found by one scan
-constexpr int kBuckets = 1024;
+constexpr int kBuckets = 1024;     // of logits, for top_p
 
 struct Passes {
     float (*largest)(const float *x, int64_t n);
     int64_t (*next_above)(const float *x, int64_t from, int64_t n, float limit);
     double (*sum_exp)(const float *x, int64_t n, float top, double scale, double *terms, double *blocks);
+    double (*log_sum)(const float *x, int64_t n, float top);
+    void (*buckets)(const float *x, int64_t n, float best, float factor, int last, uint16_t *out);
 };
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -175,8 +178,7 @@ Chosen Sampler::choose(const float *logits, int64_t index, const std::vector<int
             }
         }
     }
-    const double sum = passes().sum_exp(logits, vocabulary_, top, 1.0, nullptr, nullptr);
-    return {id, double(logits[id]) - double(top) - std::log(sum)};
+    return {id, double(logits[id]) - double(top) - passes().log_sum(logits, vocabulary_, top)};
 }
 
 // The k best by one scan that knows the worst of the best so far: about k ln(n / k) of n values touch the heap.
@@ -199,14 +201,28 @@ void Sampler::keep_best(float best, int64_t k) {
             if (int64_t(kept_.size()) == k) limit = kept_.front().value;  // a later one must be above: ties lose
         }
     } else {
-        for (int64_t i = 0; i < limit_; ++i)
-            if (x[i] > -INFINITY) kept_.push_back({x[i], int32_t(i), 0});
+        // every 16th value tells about where the border lies; should it be too high, all values are candidates
+        std::vector<float> sample;
+        for (int64_t i = 0; i < limit_; i += 16) sample.push_back(x[i]);
+        const size_t guess = size_t(k / 16 + k / 64 + 16);
+        float limit = -INFINITY;
+        if (guess < sample.size()) {
+            std::nth_element(sample.begin(), sample.begin() + ptrdiff_t(guess), sample.end(), std::greater<float>());
+            limit = sample[guess];
+        }
+        for (;;) {
+            for (int64_t i = 0; i < limit_; ++i)
+                if (x[i] > limit) kept_.push_back({x[i], int32_t(i), 0});
+            if (int64_t(kept_.size()) >= k || limit == -INFINITY) break;
+            limit = -INFINITY;
+            kept_.clear();
+        }
         if (int64_t(kept_.size()) > k) {
             std::nth_element(kept_.begin(), kept_.begin() + k, kept_.end(), better);
             kept_.resize(size_t(k));
         }
     }
-    std::sort(kept_.begin(), kept_.end(), better);
+    if (sampling_.top_p < 1) std::sort(kept_.begin(), kept_.end(), better);
     total_ = 0;
     for (Candidate &one : kept_) {
         one.weight = std::exp((double(one.value) - double(best)) / sampling_.temperature);
@@ -219,58 +235,61 @@ void Sampler::keep_best(float best, int64_t k) {
         while (count < kept_.size() && (count == 0 || sum < wanted)) sum += kept_[count++].weight;
         kept_.resize(count);
     }
+    std::sort(kept_.begin(), kept_.end(), [](const Candidate &a, const Candidate &b) { return a.id < b.id; });
 }
 
 // top_p of the whole vocabulary without sorting it: masses by buckets of the logit, and only the bucket in which the
-// border lies is sorted. 10,000 of 32,000 tokens can be in the nucleus of a flat distribution.
+// border lies is sorted. 10,000 of 32,000 tokens can be in the nucleus of a flat distribution. No branch depends on a
+// value where values are many: half of them would be guessed wrong.
 void Sampler::keep_mass(float best) {
-    // all that are rarer than this hold less than 1 - top_p together
-    const double rare = (1 - sampling_.top_p) * total_ / double(limit_);
+    // all that are rarer than this hold less than 1 - top_p together: they go to the last bucket, and are out
+    const double rare = std::max((1 - sampling_.top_p) * total_ / double(limit_), 1e-300);
+    const double range = -std::log(rare) * sampling_.temperature * 1.0001 + 1e-6;
+    constexpr int last_bucket = kBuckets - 1;
+    buckets_.resize(size_t(limit_));
     survivors_.resize(size_t(limit_));
+    passes().buckets(allowed_.data(), limit_, best, float(last_bucket / range), last_bucket, buckets_.data());
     size_t count = 0;
     for (int64_t i = 0; i < limit_; ++i) {
         survivors_[count] = int32_t(i);
-        count += terms_[size_t(i)] >= rare && terms_[size_t(i)] > 0;
+        count += buckets_[size_t(i)] < last_bucket;
     }
-    survivors_.resize(count);
-    buckets_.resize(count);
-    const double range = std::max(-std::log(std::max(rare, 1e-300)) * sampling_.temperature, 1e-30);
-    const double factor = (kBuckets - 1) / range;
-    double masses[kBuckets] = {};
+    double masses[2][kBuckets] = {};  // two, or each addition waits for the one before
     for (size_t i = 0; i < count; ++i) {
         const size_t id = size_t(survivors_[i]);
-        const double place = (double(best) - double(allowed_[id])) * factor;
-        buckets_[i] = uint16_t(std::min(place, double(kBuckets - 1)));
-        masses[buckets_[i]] += terms_[id];
+        masses[i & 1][buckets_[id]] += terms_[id];
     }
     const double wanted = (sampling_.top_p - 1e-12) * total_;
     double sum = 0;
     int border = 0;
-    while (border < kBuckets && sum + masses[border] < wanted) sum += masses[border++];
-    std::vector<Candidate> &inside = kept_;
-    inside.clear();
+    while (border < kBuckets && sum + masses[0][border] + masses[1][border] < wanted) {
+        sum += masses[0][border] + masses[1][border];
+        ++border;
+    }
+    kept_.clear();
     for (size_t i = 0; i < count; ++i)
-        if (buckets_[i] == border) inside.push_back({allowed_[size_t(survivors_[i])], survivors_[i], 0});
-    std::sort(inside.begin(), inside.end(), [](const Candidate &a, const Candidate &b) {
+        if (buckets_[size_t(survivors_[i])] == border)
+            kept_.push_back({allowed_[size_t(survivors_[i])], survivors_[i], 0});
+    std::sort(kept_.begin(), kept_.end(), [](const Candidate &a, const Candidate &b) {
         return a.value > b.value || (a.value == b.value && a.id < b.id);
     });
-    Candidate last{-INFINITY, INT32_MAX, 0};  // the last one kept
-    bool any = border > 0;
-    for (const Candidate &one : inside) {
-        if (any && sum >= wanted) break;
+    Candidate last{INFINITY, -1, 0};  // the last one kept of the border's bucket
+    for (const Candidate &one : kept_) {
+        if ((border > 0 || last.id >= 0) && sum >= wanted) break;
         sum += terms_[size_t(one.id)];
         last = one;
-        any = true;
     }
-    const bool none = last.id == INT32_MAX;  // the border lies between two buckets
-    kept_.clear();
+    kept_.resize(count);
+    size_t kept = 0;
     for (size_t i = 0; i < count; ++i) {
         const int32_t id = survivors_[i];
         const float value = allowed_[size_t(id)];
-        if (buckets_[i] < border || (buckets_[i] == border && !none &&
-                                     (value > last.value || (value == last.value && id <= last.id))))
-            kept_.push_back({value, id, terms_[size_t(id)]});
+        const int bucket = buckets_[size_t(id)];
+        kept_[kept] = {value, id, terms_[size_t(id)]};
+        kept += size_t((bucket < border) |
+                       ((bucket == border) & ((value > last.value) | ((value == last.value) & (id <= last.id)))));
     }
+    kept_.resize(kept);
 }
 
 void Sampler::narrow(float best) {
@@ -298,7 +317,6 @@ void Sampler::narrow(float best) {
     if (sampling_.min_p > 0)  // the best one's weight is 1
         kept_.erase(std::remove_if(kept_.begin(), kept_.end(),
                                    [&](const Candidate &one) { return one.weight < sampling_.min_p; }), kept_.end());
-    std::sort(kept_.begin(), kept_.end(), [](const Candidate &a, const Candidate &b) { return a.id < b.id; });
     total_ = 0;
     for (const Candidate &one : kept_) total_ += one.weight;
 }

@@ -64,7 +64,7 @@ private:
     std::vector<double> blocks_;     // sums of kBlock terms
     std::vector<int32_t> survivors_;
     std::vector<uint16_t> buckets_;
-    std::vector<Candidate> kept_;    // ascending ids
+    std::vector<Candidate> kept_;    
     bool all_ = false;               // nothing was cut: terms_ are the weights, kept_ is not used
     double total_ = 0;               // sum of the weights
 };

@@ -4,6 +4,7 @@
 typedef float vf __attribute__((vector_size(8 * DOUBLES)));
 typedef float vf_any __attribute__((vector_size(8 * DOUBLES), aligned(4), may_alias));
 typedef int32_t vi __attribute__((vector_size(8 * DOUBLES)));
+typedef uint32_t vu __attribute__((vector_size(8 * DOUBLES)));
 typedef float vh __attribute__((vector_size(4 * DOUBLES)));  // what becomes a vector of doubles
 typedef float vh_any __attribute__((vector_size(4 * DOUBLES), aligned(4), may_alias));
 typedef double vd __attribute__((vector_size(8 * DOUBLES)));
@@ -37,6 +38,24 @@ FORCE vd exp_of(vd x) {
     p = p * r + 1.0;
     const vd power = (vd)(((vl)shifted - (vl)magic + 1023) << 52);
     return (vd)((vl)(p * power) & alive);
+}
+
+// exp(x) for x <= 0 in fp32 (relative error 2e-7, Cephes' polynomial); 0 below -87.
+FORCE vf exp_of(vf x) {
+    const vi alive = x > vf{} - 87.0f;
+    x = (vf)((alive & (vi)x) | (~alive & (vi)(vf{} - 87.0f)));
+    const vf magic = vf{} + 12582912.0f;  // 1.5 * 2^23
+    const vf shifted = x * 1.44269504088896341f + magic;
+    const vf n = shifted - magic;
+    const vf r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+    vf p = vf{} + 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    const vf y = p * (r * r) + r + 1.0f;
+    return (vf)((vi)(y * (vf)((vu)((vi)shifted - (vi)magic + 127) << 23)) & alive);
 }
 
 // The largest of n >= 1 values; NaN when one of them is.
@@ -111,8 +130,47 @@ static double sum_exp(const float *x, int64_t n, float top, double scale, double
     return total;
 }
 
+// log of the sum of exp(x - top), within 2e-7; the largest x is top.
+static double log_sum(const float *x, int64_t n, float top) {
+    constexpr int wide = 2 * DOUBLES;
+    double total = 0;
+    for (int64_t first = 0; first < n; first += kBlock) {
+        const int64_t last = first + kBlock < n ? first + kBlock : n;
+        vf a = {}, b = {};  // of 16 terms a lane with AVX-512
+        int64_t i = first;
+        for (; i + 2 * wide <= last; i += 2 * wide) {
+            a += exp_of(*(const vf_any *)(x + i) - top);
+            b += exp_of(*(const vf_any *)(x + i + wide) - top);
+        }
+        a += b;
+        double sum = 0;
+        for (int lane = 0; lane < wide; ++lane) sum += double(a[lane]);
+        for (; i < last; ++i) sum += double(exp_of(vf{} + (x[i] - top))[0]);
+        total += sum;
+    }
+    return std::log(total);
+}
+
+// (best - x) * factor in whole numbers, at most `last`.
+static void buckets(const float *x, int64_t n, float best, float factor, int last, uint16_t *out) {
+    typedef uint16_t narrow __attribute__((vector_size(4 * DOUBLES), aligned(2), may_alias));
+    constexpr int wide = 2 * DOUBLES;
+    const vf most = vf{} + float(last);
+    int64_t i = 0;
+    for (; i + wide <= n; i += wide) {
+        const vf place = (best - *(const vf_any *)(x + i)) * factor;
+        const vi inside = place < most;
+        const vf cut = (vf)((inside & (vi)place) | (~inside & (vi)most));
+        *(narrow *)(out + i) = __builtin_convertvector(__builtin_convertvector(cut, vi), narrow);
+    }
+    for (; i < n; ++i) {
+        const float place = (best - x[i]) * factor;
+        out[i] = place < float(last) ? uint16_t(place) : uint16_t(last);
+    }
+}
+
 static const Passes &passes() {
-    static const Passes made = {largest, next_above, sum_exp};
+    static const Passes made = {largest, next_above, sum_exp, log_sum, buckets};
     return made;
 }
 
