@@ -34,6 +34,10 @@ def run(subject: Subject, dtype: str, args: Namespace, against: list[peers.Peer]
     """One shape in one dtype: measured and reported. Whether ^C ended it."""
     ours = EngineContestant(subject, dtype, args.threads, args.device, args.prompt_tokens, args.tokens, args.samples)
     everyone: list[Contestant] = [ours]
+    if args.samples > 1:  # the ratio is that of all texts' tokens; samples / ratio is what they cost of one text's time
+        alone = EngineContestant(subject, dtype, args.threads, args.device, args.prompt_tokens, args.tokens)
+        alone.name = "one text"
+        everyone.append(alone)
     with tempfile.TemporaryDirectory(prefix="nimllm-bench-") as folder:
         try:
             everyone += peers.contestants(against, "decode", subject, dtype, ours.threads, args.device, Path(folder),

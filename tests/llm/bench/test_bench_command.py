@@ -61,6 +61,14 @@ def test_engine_benchmarks(what: str, figure: str, tmp_path: Path) -> None:
 
 
 @needs_engine
+def test_several_texts_are_measured_beside_one() -> None:
+    rows, _ = bench("decode", "--shape", "tiny", "--dtype", "q8", "--rounds", "1", "--prompt-tokens", "8", "--tokens",
+                    "8", "--samples", "3", "--threads", "1")
+    assert [row["who"] for row in rows] == ["nimllm", "one text"] and "one text" in rows[0]["ratios"]
+    assert rows[0]["limit"]["median"] > 2 * rows[1]["limit"]["median"]  # three texts share a reading of the weights
+
+
+@needs_engine
 def test_a_stored_model_and_lines_in_a_file(tmp_path: Path) -> None:
     words = ["decode", "--model", str(shipped_model()), "--dtype", "bf16", "--rounds", "1", "--prompt-tokens", "4",
              "--tokens", "4", "--json", str(tmp_path / "out.jsonl")]
