@@ -35,6 +35,28 @@ _BLOCK = 1 << 16  # characters; the unit by which an oversized corpus is thinned
 _MODEL_FILE, _CHARACTER_FILE = "tokenizer.model", "tokenizer.json"
 
 
+class _PieceBytes(dict[int, bytes]):
+    """id -> bytes, looked up when they are first wanted: 32,000 pieces would add 33 ms to every start. IndexError for
+    an id that is none."""
+
+    def __init__(self, pieces: sentencepiece.SentencePieceProcessor) -> None:
+        super().__init__()
+        self._pieces = pieces
+
+    def __missing__(self, index: int) -> bytes:
+        if not 0 <= index < self._pieces.vocab_size():
+            raise IndexError(f"no id {index}")
+        piece = self._pieces.id_to_piece(int(index))
+        if index < len(SPECIALS):
+            found = REPLACEMENT.encode() if index == 0 else b""
+        elif self._pieces.is_byte(int(index)):
+            found = bytes([int(piece[3:5], 16)])
+        else:
+            found = piece.replace(_SPACE, " ").encode()
+        self[int(index)] = found
+        return found
+
+
 class Tokenizer:
     """Made by :func:`train_bpe`, :func:`train_char` or :meth:`load`."""
 
@@ -44,12 +66,13 @@ class Tokenizer:
         """``data``: the bytes of tokenizer.model (bpe) or tokenizer.json (char). ValueError when they are neither."""
         self.kind: Literal["bpe", "char"] = kind
         self._data = data
+        self.vocab_size: int
+        self._bytes: dict[int, bytes]  # what decode shows for an id
         self._markers: dict[str, int] = {}
         if kind == "bpe":
             self._read_bpe(data)
         else:
             self._read_characters(data)
-        self.vocab_size = len(self._bytes)
         self._marker_ids = frozenset(self._markers.values())
 
     def _read_bpe(self, data: bytes) -> None:
@@ -62,15 +85,8 @@ class Tokenizer:
             raise ValueError("SentencePiece cannot read it")
         if (pieces.unk_id(), pieces.bos_id(), pieces.eos_id(), pieces.pad_id()) != (0, 1, 2, 3):
             raise ValueError("its unk, bos, eos, pad are not 0, 1, 2, 3")
-        self._bytes: list[bytes] = []
-        for index in range(pieces.vocab_size()):
-            piece = pieces.id_to_piece(index)
-            if index < len(SPECIALS):
-                self._bytes.append(REPLACEMENT.encode() if index == self.unk else b"")
-            elif pieces.is_byte(index):
-                self._bytes.append(bytes([int(piece[3:5], 16)]))
-            else:
-                self._bytes.append(piece.replace(_SPACE, " ").encode())
+        self.vocab_size = pieces.vocab_size()
+        self._bytes = _PieceBytes(pieces)
         for spelling in MARKERS:
             index = pieces.piece_to_id(spelling)
             if index == self.unk:
@@ -98,8 +114,9 @@ class Tokenizer:
         self._markers = {spelling[2:-2]: first + index for index, spelling in enumerate(MARKERS)}
         first += len(MARKERS)
         self._characters = {character: first + index for index, character in enumerate(characters)}
-        self._bytes = [REPLACEMENT.encode(), b"", b"", b""]
-        self._bytes += [text.encode() for text in (*MARKERS, *characters)]
+        spelled = [REPLACEMENT, "", "", "", *MARKERS, *characters]
+        self.vocab_size = len(spelled)
+        self._bytes = {index: text.encode() for index, text in enumerate(spelled)}
 
     def encode(self, text: str) -> list[int]:
         """Ids of the text, no bos and no eos. NimError for a lone surrogate, the one str UTF-8 cannot hold."""
