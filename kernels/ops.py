@@ -72,6 +72,12 @@ def _compiled() -> str | None:
     return native.available()
 
 
+def _onednn() -> str | None:
+    from nimllm.kernels import linear
+
+    return linear.available()
+
+
 def _gpu() -> str | None:
     import torch
 
@@ -174,8 +180,7 @@ _TABLE: dict[str, list[Impl]] = {
     "swiglu": [*_in_triton("activations", "swiglu"), _in_cpp("activations", "swiglu"), _reference("swiglu")],
     "gelu": [*_in_triton("activations", "gelu"), _in_cpp("activations", "gelu"), _reference("gelu")],
     "relu2": [*_in_triton("activations", "relu2"), _in_cpp("activations", "relu2"), _reference("relu2")],
-    "linear": [_in_cpp("linear", "linear"), _reference("linear")],
-    "linears": [_in_cpp("linear", "linears"), _reference("linears")],
+    "linear": [Impl("onednn", ("cpu",), "nimllm.kernels.linear:linear", _onednn), _reference("linear")],
     "linear_cross_entropy": [
         *_in_triton("loss", "linear_cross_entropy"),
         Impl("cpp", ("cpu",), "nimllm.kernels.loss:linear_cross_entropy_cpp", _compiled),

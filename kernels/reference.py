@@ -117,12 +117,6 @@ def linear(x: Tensor, weight_od: Tensor, bias_o: Tensor | None = None) -> Tensor
     return F.linear(x, weight_od, bias_o)
 
 
-def linears(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | None] | None = None
-            ) -> tuple[Tensor, ...]:
-    """:func:`linear` of one input with several weights [o_i, d]: a tuple of [..., o_i]."""
-    return tuple(F.linear(x, w, b) for w, b in zip(weights, biases or [None] * len(weights), strict=True))
-
-
 def swiglu(gate: Tensor, up: Tensor) -> Tensor:
     """silu(gate) * up (Shazeer 2020, eq. 6), elementwise."""
     return F.silu(gate) * up
