@@ -23,7 +23,7 @@ IGNORE = -100  # a target that carries no loss
 
 
 _OPS = ("rms_norm", "add_rms_norm", "layer_norm", "add_layer_norm", "rope", "qk_norm_rope", "attention", "swiglu",
-        "gelu", "relu2", "linear_cross_entropy")
+        "gelu", "relu2", "linear", "linear_cross_entropy")
 _CHOSEN: dict[tuple[str, str], Callable[..., Any]] = {}
 
 
@@ -34,6 +34,13 @@ def _choose(device: str) -> None:
 
 def _op(name: str, device: str) -> Callable[..., Any]:
     return _CHOSEN[name, device]
+
+
+class Linear(nn.Linear):
+    """nn.Linear through the op of that name."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _op("linear", x.device.type)(x, self.weight, self.bias)
 
 
 class Norm(nn.Module):
@@ -83,10 +90,10 @@ class Attention(nn.Module):
         super().__init__()
         self.config, self.index = config, index
         d, q, kv = config.d_model, config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
-        self.q_proj = nn.Linear(d, q, bias=config.bias)
-        self.k_proj = nn.Linear(d, kv, bias=config.bias)
-        self.v_proj = nn.Linear(d, kv, bias=config.bias)
-        self.o_proj = nn.Linear(q, d, bias=config.bias)
+        self.q_proj = Linear(d, q, bias=config.bias)
+        self.k_proj = Linear(d, kv, bias=config.bias)
+        self.v_proj = Linear(d, kv, bias=config.bias)
+        self.o_proj = Linear(q, d, bias=config.bias)
         if config.qk_norm:
             self.q_norm = Norm(config.head_dim, config, "rms")
             self.k_norm = Norm(config.head_dim, config, "rms")
@@ -118,9 +125,9 @@ class FeedForward(nn.Module):
         super().__init__()
         self.kind = config.ffn
         if config.ffn == "swiglu":
-            self.gate_proj = nn.Linear(config.d_model, config.d_ff, bias=config.bias)
-        self.up_proj = nn.Linear(config.d_model, config.d_ff, bias=config.bias)
-        self.down_proj = nn.Linear(config.d_ff, config.d_model, bias=config.bias)
+            self.gate_proj = Linear(config.d_model, config.d_ff, bias=config.bias)
+        self.up_proj = Linear(config.d_model, config.d_ff, bias=config.bias)
+        self.down_proj = Linear(config.d_ff, config.d_model, bias=config.bias)
 
     def forward(self, x_btd: Tensor) -> Tensor:
         op = _op(self.kind, x_btd.device.type)
@@ -191,7 +198,7 @@ class GPT(nn.Module):
         self.config = config
         self.model = Body(config)
         if not config.tied:
-            self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+            self.lm_head = Linear(config.d_model, config.vocab_size, bias=False)
         _choose(self.head.device.type)
         if self.head.device.type != "meta":
             self.reset()
