@@ -20,7 +20,7 @@ import triton.language as tl
 from torch import Tensor
 
 from nimllm.kernels.gpu.launch import eager, on_device
-from nimllm.kernels.gpu.tables import BLOCK, CHUNK, TRITON, WARPS, chunk_bounds, chunked, pointer, to_device
+from nimllm.kernels.gpu.tables import BLOCK, CHUNK, TRITON, WARPS, chunk_bounds, chunk_table, pointer, to_device
 
 _TABLES = 16  # sets of tensors whose tables are kept
 
@@ -136,7 +136,7 @@ def _groups(lists: Sequence[Sequence[Tensor]], decays: Sequence[float]) -> list[
         aligned = all(address % 16 == 0 for columns in rows for address in columns[:4])
         groups.append(_Group(dtypes, to_device(rows, torch.int64, device),
                              to_device([decays[index] for index in members], torch.float32, device),
-                             to_device(chunked([columns[4] for columns in rows]), torch.int32, device), aligned))
+                             chunk_table(tuple(columns[4] for columns in rows), device), aligned))
     _tables[key] = groups
     while len(_tables) > _TABLES:
         _tables.popitem(last=False)

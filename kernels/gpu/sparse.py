@@ -18,7 +18,7 @@ import triton.language as tl
 from torch import Tensor
 
 from nimllm.kernels.gpu.launch import eager, on_device
-from nimllm.kernels.gpu.tables import BLOCK, CHUNK, TRITON, WARPS, chunk_bounds, chunked, pointer, to_device
+from nimllm.kernels.gpu.tables import BLOCK, CHUNK, TRITON, WARPS, chunk_bounds, chunk_table, pointer, to_device
 from nimllm.kernels.reference import check_grid_add
 
 _BITS = (11, 10, 10)  # of the 31 bits of a magnitude, from the top
@@ -161,7 +161,7 @@ def top_saliency(tensors: Sequence[Tensor], count: int) -> tuple[Tensor, list[Te
     for dtype, members in runs:
         table = to_device([[kept[index].data_ptr(), sizes[index], offsets[index]] for index in members], torch.int64,
                           device)
-        chunks = to_device(chunked([sizes[index] for index in members]), torch.int32, device)
+        chunks = chunk_table(tuple(sizes[index] for index in members), device)
         aligned = all(kept[index].data_ptr() % 16 == 0 for index in members)
         work.append((table, chunks, programs, {"DTYPE": TRITON[dtype], "ALIGNED": aligned, **sizes_of_blocks}))
         programs += len(chunks)

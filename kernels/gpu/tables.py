@@ -6,7 +6,7 @@ as int64, which ``tl.pointer_type`` makes pointers again, and sizes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -46,9 +46,12 @@ def pointer(address_ptr, DTYPE: tl.constexpr, ALIGNED: tl.constexpr):
     return made
 
 
-def chunked(sizes: Sequence[int]) -> list[list[int]]:
-    """[row, chunk] of every program, for tensors of so many entries."""
-    return [[row, chunk] for row, size in enumerate(sizes) for chunk in range(-(-size // CHUNK))]
+@lru_cache(maxsize=16)
+def chunk_table(sizes: tuple[int, ...], device: torch.device) -> Tensor:
+    """int32 [programs, 2]: row and chunk of every program, for tensors of so many entries. Kept: it has thousands of
+    rows and depends on sizes only, while a gradient's address can be another at every step."""
+    rows = [[row, chunk] for row, size in enumerate(sizes) for chunk in range(-(-size // CHUNK))]
+    return to_device(rows, torch.int32, device).view(-1, 2)
 
 
 def to_device(rows: list[Any], dtype: torch.dtype, device: torch.device) -> Tensor:
