@@ -44,7 +44,8 @@ def in_dtype(weight: Tensor, dtype: torch.dtype) -> Tensor:
 
 @cache
 def available() -> str | None:
-    """None when oneDNN's fp32 product is there and faster than torch.mm, else the reason in a sentence."""
+    """None when oneDNN's fp32 product is there and faster than torch.mm, else the reason in a sentence: then
+    :func:`linear` is torch's. The table asks native.available_avx512 alone, which does not import torch."""
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return "this torch has no oneDNN"
     return native.available_avx512()

@@ -68,7 +68,7 @@ def available_avx512() -> str | None:
     """None when the kernels that beat torch's only with AVX-512 can be used, else the reason."""
     reason = available()
     if reason is None and _ISA.index(isa()) < _ISA.index("avx512"):
-        reason = f"this processor has no AVX-512 (best here: {isa()}), where torch's own kernels are faster"
+        reason = f"this processor has no AVX-512 (best here: {isa()}), and elsewhere torch's own kernels are as good"
     return reason
 
 

@@ -72,10 +72,10 @@ def _compiled() -> str | None:
     return native.available()
 
 
-def _onednn() -> str | None:
-    from nimllm.kernels import linear
+def _avx512() -> str | None:
+    from nimllm.kernels import native
 
-    return linear.available()
+    return native.available_avx512()
 
 
 def _gpu() -> str | None:
@@ -180,7 +180,7 @@ _TABLE: dict[str, list[Impl]] = {
     "swiglu": [*_in_triton("activations", "swiglu"), _in_cpp("activations", "swiglu"), _reference("swiglu")],
     "gelu": [*_in_triton("activations", "gelu"), _in_cpp("activations", "gelu"), _reference("gelu")],
     "relu2": [*_in_triton("activations", "relu2"), _in_cpp("activations", "relu2"), _reference("relu2")],
-    "linear": [Impl("onednn", ("cpu",), "nimllm.kernels.linear:linear", _onednn), _reference("linear")],
+    "linear": [Impl("onednn", ("cpu",), "nimllm.kernels.linear:linear", _avx512), _reference("linear")],
     "linear_cross_entropy": [
         *_in_triton("loss", "linear_cross_entropy"),
         Impl("cpp", ("cpu",), "nimllm.kernels.loss:linear_cross_entropy_cpp", _compiled),

@@ -92,3 +92,8 @@ def test_freed_memory_comes_back_without_page_faults() -> None:
     if faults[1] == -1:
         pytest.skip("this C library is not glibc")
     assert faults[1] < 0.3 * faults[0], faults
+
+
+def test_the_table_of_a_cpu_is_told_without_torch() -> None:
+    code = "import sys; from nimllm.kernels import ops; ops.table('cpu'); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
