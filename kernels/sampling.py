@@ -76,7 +76,7 @@ def candidates(logits: np.ndarray, sampling: Sampling) -> tuple[np.ndarray, np.n
         # all that are rarer than this hold less than 1 - top_p together
         keep = chances >= (1 - sampling.top_p) / len(chances)
         ids, chances = ids[keep], chances[keep]
-        order = np.argsort(-chances, kind="stable")
+        order = np.argsort(-scaled[keep], kind="stable")  # logits tell apart what exp rounds to the same chance
         ids, chances = ids[order], chances[order]
         count = int(np.searchsorted(np.cumsum(chances), sampling.top_p - 1e-12)) + 1
         ids, chances = ids[:count], chances[:count]

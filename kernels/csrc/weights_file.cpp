@@ -156,6 +156,10 @@ nimllm_config config_from_json(const char *text, size_t size) {
     config.norm_eps = float(eps);
     if (json.keys.size() != known) bad("the configuration has a field that is unknown to this version");
     if (config.n_heads % config.n_kv_heads) bad("the configuration's n_heads is not a multiple of its n_kv_heads");
+    // tables of so many angles are computed, whatever the file's size: 2^28 are 2 GB
+    if (int64_t(config.context) * config.head_dim > int64_t(1) << 28)
+        bad("the configuration's context of " + std::to_string(config.context) + " is too long for heads of " +
+            std::to_string(config.head_dim));
     if (config.pos == NIMLLM_POS_ROPE && config.head_dim % 2) bad("the configuration has RoPE and an odd head_dim");
     return config;
 }

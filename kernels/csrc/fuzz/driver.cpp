@@ -1,8 +1,11 @@
-/* A stand-alone fuzzer for the loader: no clang needed, deterministic by its seed, and its mutations know JSON.
+/* A stand-alone fuzzer for the loaders: no clang needed, deterministic by its seed, and its mutations know JSON.
 
     cd kernels/csrc
     g++ -std=c++17 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all fuzz/driver.cpp \
         fuzz/weights_file_fuzz.cpp weights_file.cpp weights_writer.cpp json.cpp -o /tmp/weights_fuzz_driver
+    g++ -std=c++17 -g -O1 -pthread -Wno-psabi -fsanitize=address,undefined -fno-sanitize-recover=all fuzz/driver.cpp \
+        fuzz/packed_model_fuzz.cpp packed_model.cpp model.cpp packing.cpp forward.cpp threads.cpp kernels_*.cpp \
+        weights_file.cpp weights_writer.cpp json.cpp -o /tmp/model_fuzz_driver   # the same for opening and computing
     /tmp/weights_fuzz_driver --seconds 3600 --seed 1      # or --runs N, which repeats exactly
     /tmp/weights_fuzz_driver FILE...                      # replay, e.g. what it left as weights-fuzz-finding.bin
     /tmp/weights_fuzz_driver --corpus FOLDER              # write its seeds, for libFuzzer or another reader
@@ -26,9 +29,7 @@ accepted with a header not seen before, joins the corpus: a poor man's coverage.
 #include <set>
 #include <vector>
 
-#include "../failure.h"
-#include "../weights_file.h"
-#include "weights_file_fuzz.h"
+#include "target.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
@@ -57,41 +58,15 @@ void on_abort(int) {
     _exit(134);
 }
 
-// ---- valid files of several shapes ----
-
-nimllm_config shape(int32_t d, int32_t layers, int32_t vocab) {
-    nimllm_config c{};
-    c.vocab_size = vocab, c.n_layers = layers, c.d_model = d, c.n_heads = 2, c.n_kv_heads = 1, c.head_dim = 2;
-    c.d_ff = 2 * d, c.context = 64, c.threads = 1, c.norm_eps = 1e-6f, c.rope_theta = 10000.0;
-    c.pos = vocab % 2, c.norm = layers % 2, c.ffn = layers % 3, c.tied = 1, c.qk_norm = d % 2;
-    return c;
-}
-
 Bytes read_file(const std::string &path) {
     std::ifstream file(path, std::ios::binary);
     return Bytes(std::istreambuf_iterator<char>(file), {});
 }
 
+// Valid files of several shapes, by our own writer.
 std::vector<Bytes> seeds(const std::string &folder) {
-    using nimllm::DType;
     std::vector<Bytes> made;
-    const Bytes data(8192, 7);
-    const auto add = [&](const nimllm_config &config, const std::vector<nimllm::BlockSource> &blocks,
-                         const std::string &layout) {
-        const std::string path = folder + "/seed" + std::to_string(made.size()) + ".safetensors";
-        nimllm::write_weights_file(path, config, {{"layout", layout}, {"dtype", "q8"}}, blocks);
-        made.push_back(read_file(path));
-    };
-    add(shape(1, 1, 2), {{"embedding", DType::u8, {64}, data.data()}}, "panels");
-    add(shape(2, 1, 3), {{"layers.0.qkv", DType::u8, {8, 64}, data.data()},
-                         {"layers.0.qkv.bias", DType::f32, {5}, data.data()},
-                         {"layers.0.norm", DType::bf16, {3, 1, 2}, data.data()}}, "panels of 64 rows");
-    add(shape(4, 2, 5), {{"a", DType::i8, {1}, data.data()}, {"b", DType::i32, {17}, data.data()},
-                         {"c", DType::f16, {2, 3, 5}, data.data()}, {"d", DType::f32, {100}, data.data()}}, "\"\\\n");
-    std::vector<nimllm::BlockSource> many;
-    for (int i = 0; i < 24; ++i)
-        many.push_back({"layers." + std::to_string(i) + ".\xc3\xa9", DType::f32, {1 + i % 7, 16}, data.data()});
-    add(shape(3, 6, 8), many, "");
+    for (const std::string &path : fuzz_seeds(folder)) made.push_back(read_file(path));
     return made;
 }
 

@@ -8,7 +8,7 @@ With libFuzzer:
     /tmp/weights_fuzz -max_len=16384 -max_total_time=3600 CORPUS
 
 Without clang, and with mutations that know what JSON is: driver.cpp beside this file, which also writes a corpus. */
-#include "weights_file_fuzz.h"
+#include "target.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -60,6 +60,37 @@ std::string fuzz_outcome(const uint8_t *data, size_t size) {
         demand(error.code == NIMLLM_BAD_FILE && std::strlen(error.what()) > 0);
         return error.what();
     }
+}
+
+static nimllm_config shape(int32_t d, int32_t layers, int32_t vocab) {
+    nimllm_config c{};
+    c.vocab_size = vocab, c.n_layers = layers, c.d_model = d, c.n_heads = 2, c.n_kv_heads = 1, c.head_dim = 2;
+    c.d_ff = 2 * d, c.context = 64, c.threads = 1, c.norm_eps = 1e-6f, c.rope_theta = 10000.0;
+    c.pos = vocab % 2, c.norm = layers % 2, c.ffn = layers % 3, c.tied = 1, c.qk_norm = d % 2;
+    return c;
+}
+
+std::vector<std::string> fuzz_seeds(const std::string &folder) {
+    using nimllm::DType;
+    std::vector<std::string> made;
+    const std::vector<uint8_t> data(8192, 7);
+    const auto add = [&](const nimllm_config &config, const std::vector<nimllm::BlockSource> &blocks,
+                         const std::string &layout) {
+        const std::string path = folder + "/seed" + std::to_string(made.size()) + ".safetensors";
+        nimllm::write_weights_file(path, config, {{"layout", layout}, {"dtype", "q8"}}, blocks);
+        made.push_back(path);
+    };
+    add(shape(1, 1, 2), {{"embedding", DType::u8, {64}, data.data()}}, "panels");
+    add(shape(2, 1, 3), {{"layers.0.qkv", DType::u8, {8, 64}, data.data()},
+                         {"layers.0.qkv.bias", DType::f32, {5}, data.data()},
+                         {"layers.0.norm", DType::bf16, {3, 1, 2}, data.data()}}, "panels of 64 rows");
+    add(shape(4, 2, 5), {{"a", DType::i8, {1}, data.data()}, {"b", DType::i32, {17}, data.data()},
+                         {"c", DType::f16, {2, 3, 5}, data.data()}, {"d", DType::f32, {100}, data.data()}}, "\"\\\n");
+    std::vector<nimllm::BlockSource> many;
+    for (int i = 0; i < 24; ++i)
+        many.push_back({"layers." + std::to_string(i) + ".\xc3\xa9", DType::f32, {1 + i % 7, 16}, data.data()});
+    add(shape(3, 6, 8), many, "");
+    return made;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
