@@ -174,7 +174,7 @@ def _corrections(step: int | Tensor, lr: float | Tensor, betas: tuple[float, flo
 def clip_adamw(params: Sequence[Tensor], grads: Sequence[Tensor], exp_avg: Sequence[Tensor],
                exp_avg_sq: Sequence[Tensor], step: int | Tensor, lr: float | Tensor, betas: tuple[float, float],
                eps: float, weight_decay: float | Sequence[float], max_norm: float | None) -> Tensor:
-    """As :func:`nimllm.kernels.reference.clip_adamw`; every tensor contiguous, fp32, fp16 or bf16, states too.
+    """As :func:`nimllm.kernels.reference.clip_adamw`; fp32, fp16 or bf16, what is written contiguous.
 
     Nothing waits for the GPU, and with ``step`` and ``lr`` as tensors on it a CUDA graph can hold the call, once it has
     run outside with the same tensors (tables are made then).
@@ -185,6 +185,7 @@ def clip_adamw(params: Sequence[Tensor], grads: Sequence[Tensor], exp_avg: Seque
     if not params:
         return torch.zeros(())
     device = params[0].device
+    grads = [grad if grad.is_contiguous() else grad.contiguous() for grad in grads]
     groups = _groups((params, grads, exp_avg, exp_avg_sq), [float(decay) for decay in decays])
     counts = [group.chunks.shape[0] for group in groups]
     partials = torch.empty(sum(counts), dtype=torch.float32, device=device)

@@ -18,6 +18,8 @@ def test_a_healthy_machine(nimllm: Call, run_folder: Path) -> None:
     assert {row["op"] for row in rows["kernels"]["table"]} >= {"rms_norm", "attention", "decode"}
     text = nimllm("doctor", "--model", str(run_folder)).stdout
     findings = [line for line in text.splitlines() if not line.startswith(" ")]  # the table of kernels has many lines
+    assert {"attention", "decode", "linear_cross_entropy"} <= {
+        line.split()[1] for line in text.splitlines() if line.startswith(" ") and line.split()[0] == "cpu"}
     assert len(findings) == 8 and "fingerprint" in text and "\x1b" not in text
 
 

@@ -131,12 +131,24 @@ def test_what_it_refuses(device: torch.device) -> None:
     states = [torch.zeros_like(param) for param in params]
     with pytest.raises(ValueError, match="differ in length"):
         optimizer.clip_adamw(params, grads[1:], states, states, 1, 1e-2, BETAS, EPSILON, 0.1, 1.0)
-    with pytest.raises(ValueError, match="gradient 1 must be contiguous"):
-        turned = [grads[0], torch.ones(7, 33, device=device).T, *grads[2:]]
-        optimizer.clip_adamw(params, turned, states, states, 1, 1e-2, BETAS, EPSILON, 0.1, 1.0)
+    with pytest.raises(ValueError, match="exp_avg 1 must be contiguous"):
+        turned = [states[0], torch.zeros(7, 33, device=device).T, *states[2:]]
+        optimizer.clip_adamw(params, grads, turned, states, 1, 1e-2, BETAS, EPSILON, 0.1, 1.0)
+    with pytest.raises(ValueError, match="gradient 0 must be"):
+        optimizer.clip_adamw(params, [grads[0][:3], *grads[1:]], states, states, 1, 1e-2, BETAS, EPSILON, 0.1, 1.0)
     with pytest.raises(ValueError, match="parameter 2 is torch"):
         optimizer.clip_adamw([*params[:2], params[2].double(), *params[3:]], grads, states, states, 1, 1e-2, BETAS,
                              EPSILON, 0.1, 1.0)
+
+
+def test_a_gradient_may_be_turned(device: torch.device) -> None:
+    grad = torch.randn(7, 33, generator=torch.Generator().manual_seed(0)).to(device)
+    results = []
+    for one in (grad.T, grad.T.contiguous()):
+        three = [[torch.ones(33, 7, device=device)] for _ in range(3)]
+        norm = optimizer.clip_adamw(three[0], [one], three[1], three[2], 1, 1e-2, BETAS, EPSILON, 0.1, 1.0)
+        results.append([norm, *(each[0] for each in three)])
+    assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
 
 
 def test_nothing_to_do(device: torch.device) -> None:
