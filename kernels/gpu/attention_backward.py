@@ -34,26 +34,38 @@ def row_sums(out_ptr, do_ptr, delta_ptr, starts_ptr, out_batch, out_head, out_ro
 
 
 @triton.jit
-def _gather_keys(dk, dv, k, v, q_pointers, do_pointers, q_step, do_step, lse_row, delta_row, lo, steps, jump, gap, keys,
-                 shift, t, d, scale, MASKED: tl.constexpr, CAUSAL: tl.constexpr, BLOCK_M: tl.constexpr,
-                 BLOCK_D: tl.constexpr, PADDED: tl.constexpr, UPCAST: tl.constexpr, PRECISION: tl.constexpr):
-    """Adds ``steps`` blocks of queries from lo on; from step ``jump`` on they lie ``gap`` queries further. dk, dv, k,
-    v: [N, D]. Everything transposed, [N, M], so that p and ds are left operands and stay in registers."""
+def _gather_keys(dk, dv, k, v, q_pointers, do_pointers, q_step, do_step, q_next, do_next, lse_row, delta_row, lse_next,
+                 lo, steps, jump, gap, keys, shift, t, d, scale, MASKED: tl.constexpr, CAUSAL: tl.constexpr,
+                 GROUP: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_D: tl.constexpr, PADDED: tl.constexpr,
+                 UPCAST: tl.constexpr, PRECISION: tl.constexpr):
+    """Adds ``steps`` blocks of queries from lo on, of each head of the group; from step ``jump`` on they lie ``gap``
+    queries further. dk, dv, k, v: [N, D]. Scores are made transposed, [N, M], so that p and ds are left operands and
+    stay in registers.
+
+    One loop for heads and blocks: two nested ones take 80 registers more of each thread's 255 and spill (32 x 64, d 64,
+    compiled by Triton 3.6 for sm_90), and refill the pipeline for each head.
+    """
     columns = tl.arange(0, BLOCK_M)
     features = tl.arange(0, BLOCK_D)
-    for step in range(0, steps):
+    for turn in range(0, steps * GROUP):
+        member = 0
+        step = turn
+        if GROUP > 1:
+            member = turn // steps
+            step = turn - member * steps
         start = lo + step * BLOCK_M
         if MASKED:
             start += tl.where(step >= jump, gap, 0)
         rows = start + columns
-        q = load_rows(q_pointers + start * q_step, rows, t, features, d, MASKED, PADDED)
-        do = load_rows(do_pointers + start * do_step, rows, t, features, d, MASKED, PADDED)
+        q = load_rows(q_pointers + (member * q_next + start * q_step), rows, t, features, d, MASKED, PADDED)
+        do = load_rows(do_pointers + (member * do_next + start * do_step), rows, t, features, d, MASKED, PADDED)
+        offset = member * lse_next
         if MASKED:
-            lse = tl.load(lse_row + rows, mask=rows < t, other=float("inf"))
-            delta = tl.load(delta_row + rows, mask=rows < t, other=0.0)
+            lse = tl.load(lse_row + offset + rows, mask=rows < t, other=float("inf"))
+            delta = tl.load(delta_row + offset + rows, mask=rows < t, other=0.0)
         else:
-            lse = tl.load(lse_row + rows)
-            delta = tl.load(delta_row + rows)
+            lse = tl.load(lse_row + offset + rows)
+            delta = tl.load(delta_row + offset + rows)
         if UPCAST:
             q = q.to(tl.float32)
             do = do.to(tl.float32)
@@ -68,10 +80,10 @@ def _gather_keys(dk, dv, k, v, q_pointers, do_pointers, q_step, do_step, lse_row
 
 @tuned([
     ({"BLOCK_M": 64, "BLOCK_N": 128}, 8, 2),
-    ({"BLOCK_M": 64, "BLOCK_N": 128}, 8, 3),
-    ({"BLOCK_M": 32, "BLOCK_N": 128}, 4, 3),
-    ({"BLOCK_M": 64, "BLOCK_N": 64}, 4, 3),
-    ({"BLOCK_M": 32, "BLOCK_N": 64}, 4, 2),
+    ({"BLOCK_M": 32, "BLOCK_N": 128}, 8, 3),
+    ({"BLOCK_M": 32, "BLOCK_N": 128}, 8, 2),
+    ({"BLOCK_M": 64, "BLOCK_N": 64}, 4, 2),
+    ({"BLOCK_M": 32, "BLOCK_N": 64}, 4, 3),
 ], {"BLOCK_M": 32, "BLOCK_N": 64}, KEY, SMALL, wide_rows)
 @triton.jit(do_not_specialize=LENGTHS)
 def backward_keys(q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, starts_ptr,
@@ -117,22 +129,24 @@ def backward_keys(q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, starts_ptr,
 
         dk = tl.zeros((BLOCK_N, BLOCK_D), tl.float32)
         dv = tl.zeros((BLOCK_N, BLOCK_D), tl.float32)
-        for member in range(0, GROUP):
-            head = group * GROUP + member
-            q_pointers = (rows_at(q_ptr, sequence, head, first, q_batch, q_head, q_row)
-                          + columns[:, None] * q_step + features[None, :])
-            do_pointers = (rows_at(do_ptr, sequence, head, first, do_batch, do_head, do_row)
-                           + columns[:, None] * do_step + features[None, :])
-            lse_row = (sequence * h + head).to(tl.int64)
-            if PACKED:
-                lse_row = head.to(tl.int64)
-            offset = lse_row * lse_stride + first
-            dk, dv = _gather_keys(dk, dv, k, v, q_pointers, do_pointers, q_step, do_step, lse_ptr + offset,
-                                  delta_ptr + offset, lo, masked, diagonal, gap, keys, shift, t, d, scale2, True,
-                                  CAUSAL, BLOCK_M, BLOCK_D, PADDED, UPCAST, PRECISION)
-            dk, dv = _gather_keys(dk, dv, k, v, q_pointers, do_pointers, q_step, do_step, lse_ptr + offset,
-                                  delta_ptr + offset, clear, middle, middle, 0, keys, shift, t, d, scale2, False,
-                                  CAUSAL, BLOCK_M, BLOCK_D, PADDED, UPCAST, PRECISION)
+        head = group * GROUP
+        q_pointers = (rows_at(q_ptr, sequence, head, first, q_batch, q_head, q_row)
+                      + columns[:, None] * q_step + features[None, :])
+        do_pointers = (rows_at(do_ptr, sequence, head, first, do_batch, do_head, do_row)
+                       + columns[:, None] * do_step + features[None, :])
+        q_next = tl.cast(q_head, tl.int64)
+        do_next = tl.cast(do_head, tl.int64)
+        lse_next = tl.cast(lse_stride, tl.int64)
+        lse_row = (sequence * h + head).to(tl.int64)
+        if PACKED:
+            lse_row = head.to(tl.int64)
+        offset = lse_row * lse_stride + first
+        dk, dv = _gather_keys(dk, dv, k, v, q_pointers, do_pointers, q_step, do_step, q_next, do_next, lse_ptr + offset,
+                              delta_ptr + offset, lse_next, lo, masked, diagonal, gap, keys, shift, t, d, scale2, True,
+                              CAUSAL, GROUP, BLOCK_M, BLOCK_D, PADDED, UPCAST, PRECISION)
+        dk, dv = _gather_keys(dk, dv, k, v, q_pointers, do_pointers, q_step, do_step, q_next, do_next, lse_ptr + offset,
+                              delta_ptr + offset, lse_next, clear, middle, middle, 0, keys, shift, t, d, scale2, False,
+                              CAUSAL, GROUP, BLOCK_M, BLOCK_D, PADDED, UPCAST, PRECISION)
 
         mask = (keys[:, None] < s) & (features[None, :] < d)
         tl.store(rows_at(dk_ptr, sequence, group, first, dk_batch, dk_head, dk_row)
