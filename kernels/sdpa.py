@@ -26,8 +26,13 @@ def _attention(q_bhtd: Tensor, k_bgsd: Tensor, v_bgsd: Tensor, causal: bool, ord
 
 
 def attention_cudnn(q_bhtd: Tensor, k_bgsd: Tensor, v_bgsd: Tensor, causal: bool = True) -> Tensor:
-    """As reference.attention: cuDNN, else flash, else what takes the input."""
-    return _attention(q_bhtd, k_bgsd, v_bgsd, causal, _CUDNN)
+    """As reference.attention: cuDNN for whole sequences, else flash, else what takes the input.
+
+    cuDNN makes a plan for every new length (pytorch/pytorch #155958), which takes longer than the attention: it is not
+    for generation, where the number of keys grows with every token.
+    """
+    whole = q_bhtd.shape[2] == k_bgsd.shape[2] and q_bhtd.shape[2] > 1
+    return _attention(q_bhtd, k_bgsd, v_bgsd, causal, _CUDNN if whole else _FLASH)
 
 
 def attention_flash(q_bhtd: Tensor, k_bgsd: Tensor, v_bgsd: Tensor, causal: bool = True) -> Tensor:
