@@ -1,6 +1,6 @@
 """Causal attention for training on a CPU: the C++ kernels of ``csrc/train/attention_body.h``.
 
-Blocks of 64 queries and 64 keys; only the log-sum-exp is kept and the backward pass makes the probabilities again.
+Blocks of 128 queries and 128 keys; only the log-sum-exp is kept and the backward pass makes the probabilities again.
 Query heads that share a key/value head are worked on together, so keys and values are packed once and never expanded;
 q, k and v are read where the projections left them, whatever the strides.
 """

@@ -3,9 +3,10 @@
 // Products over features take a key's row and the queries' columns; products over keys or queries take neighbouring
 // pairs. The backward pass makes the probabilities again from the log-sum-exp (Dao et al. 2022, algorithm 4).
 
-constexpr int kQueries = 64;
-constexpr int kKeys = 64;
-constexpr int kColumns = kQueries / LANES;  // vectors of queries
+// Rows of a block: of the products over keys and queries, whose sums are read and written once a block. 64 and 64 are
+// 6 % slower at 512 x 64.
+constexpr int kQueries = 128;
+constexpr int kKeys = 128;
 
 struct Shelf {  // hands out parts of one buffer; with no buffer it only counts
     char *base;
@@ -48,12 +49,14 @@ struct Piece {
 // One block of queries: the last key that each one sees, and how much of the keys that makes.
 struct Block {
     int64_t first, rows;        // queries
+    int columns;                // vectors of them
     int64_t keys;               // seen by any of them
     int64_t all_see;            // keys below this are seen by all of them
     int32_t last[kQueries];     // -1: none
     Block(const Attention &a, int64_t index) {
         first = index * kQueries;
         rows = a.queries - first < kQueries ? a.queries - first : kQueries;
+        columns = int(up(rows, LANES)) / LANES;
         for (int64_t i = 0; i < kQueries; ++i) {
             const int64_t query = first + (i < rows ? i : rows - 1);
             int64_t key = a.causal ? query + a.keys - a.queries : a.keys - 1;
@@ -66,7 +69,7 @@ struct Block {
     // The first vector of queries of which one sees `key`.
     int column(int64_t key) const {
         int c = 0;
-        while (c < kColumns && last[c * LANES + LANES - 1] < key) ++c;
+        while (c < columns && last[c * LANES + LANES - 1] < key) ++c;
         return c;
     }
 };
@@ -93,7 +96,7 @@ struct Attend {
             const int64_t padded = up(a.keys, kKeys);
             keys = shelf.take<unit>(padded * units);
             values = shelf.take<unit>(padded / W::step * wide);
-            rows = shelf.take<unit>(kKeys * units);
+            rows = shelf.take<unit>((kKeys > kQueries ? kKeys : kQueries) * units);
             columns = shelf.take<unit>(units * kQueries);
             weights = shelf.take<unit>(kKeys / W::step * kQueries);
             scores = shelf.take<float>(kKeys * kQueries);
@@ -133,8 +136,8 @@ struct Attend {
             for (int m = 0; m < ROWS; ++m)
                 for (int c = 0; c < column; ++c)
                     save(f.scores + (key % kKeys + m) * kQueries + c * LANES, all(-__builtin_inff()));
-            for (; column + 4 <= kColumns; column += 4) score_tile<4>(f, block, key, column, masked);
-            switch (kColumns - column) {
+            for (; column + 4 <= block.columns; column += 4) score_tile<4>(f, block, key, column, masked);
+            switch (block.columns - column) {
                 case 3: score_tile<3>(f, block, key, column, masked); break;
                 case 2: score_tile<2>(f, block, key, column, masked); break;
                 case 1: score_tile<1>(f, block, key, column, masked); break;
@@ -144,8 +147,8 @@ struct Attend {
     }
 
     // Scores to weights, sums, and the factor by which what was summed before shrinks.
-    static void soften(const Forward &f, const float *before, int64_t keys, float scale) {
-        for (int c = 0; c < kColumns; ++c) {
+    static void soften(const Forward &f, int columns, const float *before, int64_t keys, float scale) {
+        for (int c = 0; c < columns; ++c) {
             const vf top = load(f.top + c * LANES);
             const vf shift = pick(top < -1e38f, vf{}, top * scale);  // a query that sees nothing yet
             const vf shrink = exp2_of(load(before + c * LANES) * scale - shift);
@@ -191,15 +194,15 @@ struct Attend {
         pack_rows<T, W>(row_at<T>(a.q, b, block.first, head), a.q.t, block.rows, kQueries, a.dim, f.wide, f.rows);
         pack_columns(f.rows, kQueries, f.units, f.columns);
         for (int i = 0; i < kQueries; ++i) f.top[i] = -__builtin_inff(), f.total[i] = 0.0f;
-        __builtin_memset(f.mix, 0, size_t(kQueries * f.wide) * sizeof(float));
+        if (block.keys == 0) __builtin_memset(f.mix, 0, size_t(kQueries * f.wide) * sizeof(float));
         for (int64_t from = 0; from < block.keys; from += kKeys) {
             const int64_t to = up(block.keys < from + kKeys ? block.keys : from + kKeys, ROWS);
             float before[kQueries];
             __builtin_memcpy(before, f.top, sizeof(before));
             score(f, block, from, to, to > block.all_see);
-            soften(f, before, to - from, scale);
+            soften(f, block.columns, before, to - from, scale);
             add_product<W>(f.weights, 1, kQueries, f.values + from / W::step * f.wide, f.wide, up(block.rows, ROWS),
-                           f.wide, f.factor, f.mix, [&](int64_t row, int64_t &, int64_t &last) {
+                           f.wide, f.factor, from == 0, f.mix, [&](int64_t row, int64_t &, int64_t &last) {
                                int64_t keys = block.last[row + ROWS - 1] + 1 - from;
                                if (keys > to - from) keys = to - from;
                                last = keys > 0 ? (keys + W::step - 1) / W::step : 0;
@@ -317,13 +320,16 @@ struct Attend {
             f.lse[i] = a.lse[(b * a.heads + head) * a.queries + block.first + i];
             const T *out = row_at<T>(a.out, b, block.first + i, head);
             const T *grad = row_at<T>(a.grad_out, b, block.first + i, head);
+            if (i + kAhead < block.rows)
+                for (int64_t at = 0; at < a.dim; at += 64 / int64_t(sizeof(T))) 
+                    __builtin_prefetch(out + kAhead * a.out.t + at);
             vf dot = {};
             int64_t d = 0;
             for (; d + LANES <= a.dim; d += LANES) dot += load(out + d) * load(grad + d);
             if (d < a.dim) dot += load_some(out + d, a.dim - d) * load_some(grad + d, a.dim - d);
             f.delta[i] = sum(dot);
         }
-        __builtin_memset(f.grad_q, 0, size_t(kQueries * f.wide) * sizeof(float));
+        if (block.keys == 0) __builtin_memset(f.grad_q, 0, size_t(kQueries * f.wide) * sizeof(float));
         constexpr int64_t row_units = kQueries / W::step;
         for (int64_t from = 0; from < block.keys; from += kKeys) {
             const int64_t to = up(block.keys < from + kKeys ? block.keys : from + kKeys, ROWS);
@@ -331,8 +337,8 @@ struct Attend {
             for (int64_t key = from; key < to; key += ROWS) {
                 int column = masked ? block.column(key) : 0;
                 clear_tile(f, key, column);
-                for (; column + 4 <= kColumns; column += 4) grad_tile<4>(f, block, key, column, masked, scale);
-                switch (kColumns - column) {
+                for (; column + 4 <= block.columns; column += 4) grad_tile<4>(f, block, key, column, masked, scale);
+                switch (block.columns - column) {
                     case 3: grad_tile<3>(f, block, key, column, masked, scale); break;
                     case 2: grad_tile<2>(f, block, key, column, masked, scale); break;
                     case 1: grad_tile<1>(f, block, key, column, masked, scale); break;
@@ -341,14 +347,14 @@ struct Attend {
             }
             const auto seeing = [&](int64_t row, int64_t &first, int64_t &last) {
                 first = masked ? block.column(from + row) * LANES / W::step : 0;
-                last = row_units;
+                last = block.columns * LANES / W::step;
             };
-            add_product<W>(f.weights, row_units, 1, f.out_pairs, f.wide, to - from, f.wide, nullptr,
+            add_product<W>(f.weights, row_units, 1, f.out_pairs, f.wide, to - from, f.wide, nullptr, false,
                            f.grad_v + from * f.wide, seeing);
-            add_product<W>(f.grads, row_units, 1, f.q_pairs, f.wide, to - from, f.wide, nullptr,
+            add_product<W>(f.grads, row_units, 1, f.q_pairs, f.wide, to - from, f.wide, nullptr, false,
                            f.grad_k + from * f.wide, seeing);
             add_product<W>(f.grad_pairs, 1, kQueries, f.key_pairs + from / W::step * f.wide, f.wide,
-                           up(block.rows, ROWS), f.wide, nullptr, f.grad_q,
+                           up(block.rows, ROWS), f.wide, nullptr, from == 0, f.grad_q,
                            [&](int64_t row, int64_t &, int64_t &last) {
                                int64_t keys = block.last[row + ROWS - 1] + 1 - from;
                                if (keys > to - from) keys = to - from;

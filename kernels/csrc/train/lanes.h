@@ -15,9 +15,14 @@ typedef uint16_t vh_any __attribute__((vector_size(2 * LANES), aligned(2), may_a
 #define FORCE static inline __attribute__((always_inline))
 
 FORCE vf load(const float *p) { return *reinterpret_cast<const vf_any *>(p); }
-FORCE vf load(const uint16_t *p) {
-    return (vf)(__builtin_convertvector(*reinterpret_cast<const vh_any *>(p), vu) << 16);
+FORCE vu widen(vh v) {
+#if LANES == 16
+    return (vu)_mm512_cvtepu16_epi32((__m256i)v);  // GCC 12 makes two halves of the convertvector
+#else
+    return __builtin_convertvector(v, vu);
+#endif
 }
+FORCE vf load(const uint16_t *p) { return (vf)(widen(*reinterpret_cast<const vh_any *>(p)) << 16); }
 FORCE float value(float x) { return x; }
 FORCE float value(uint16_t x) { return from_bf16(x); }
 

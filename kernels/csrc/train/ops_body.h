@@ -1,4 +1,5 @@
 // Everything of one instruction set: the bodies in order, and the table that the rest of the library calls.
+namespace {  // other files of this library have namespaces of the same names
 #include "lanes.h"
 #include "products_body.h"
 #include "attention_body.h"
@@ -17,4 +18,5 @@ static const Ops *choose(Dtype dtype) {
     static const Ops wide = make<float, Fp32>(), narrow = make<uint16_t, Bf16>();
     return dtype == Dtype::bf16 ? &narrow : &wide;
 }
+}  // namespace
 #undef FORCE

@@ -13,23 +13,25 @@ FORCE void tile(const unit *a, int64_t a_m, int64_t a_k, const unit *b, int64_t 
 
 template <class W, int V>
 static void add_tile(const unit *a, int64_t a_m, int64_t a_k, const unit *b, int64_t b_k, int64_t steps,
-                     const float *factor, float *c, int64_t c_m) {
-    vf acc[ROWS][V];
-    for (int m = 0; m < ROWS; ++m)
-        for (int v = 0; v < V; ++v) {
-            acc[m][v] = load(c + m * c_m + v * LANES);
-            if (factor) acc[m][v] *= factor[m];
-        }
+                     const float *factor, bool fresh, float *c, int64_t c_m) {
+    vf acc[ROWS][V] = {};
+    if (!fresh)
+        for (int m = 0; m < ROWS; ++m)
+            for (int v = 0; v < V; ++v) {
+                acc[m][v] = load(c + m * c_m + v * LANES);
+                if (factor) acc[m][v] *= factor[m];
+            }
     tile<W, ROWS, V>(a, a_m, a_k, b, b_k, steps, acc);
     for (int m = 0; m < ROWS; ++m)
         for (int v = 0; v < V; ++v) save(c + m * c_m + v * LANES, acc[m][v]);
 }
 
-// c[rows][cols] = c * factor (by rows, or null) + a b. rows: a multiple of ROWS; cols: a multiple of LANES.
+// c[rows][cols] = c * factor (by rows, or null) + a b; fresh: whatever was in c counts as 0. rows: a multiple of ROWS;
+// cols: of LANES.
 // range(row, first, last) narrows the steps [first, last) of the tile that begins at `row`.
 template <class W, class Range>
 FORCE void add_product(const unit *a, int64_t a_m, int64_t a_k, const unit *b, int64_t b_k, int64_t rows, int64_t cols,
-                       const float *factor, float *c, Range range) {
+                       const float *factor, bool fresh, float *c, Range range) {
     for (int64_t row = 0; row < rows; row += ROWS) {
         int64_t first = 0, last = 0;
         range(row, first, last);
@@ -40,11 +42,11 @@ FORCE void add_product(const unit *a, int64_t a_m, int64_t a_k, const unit *b, i
         float *to = c + row * cols;
         int64_t col = 0;
         for (; col + 4 * LANES <= cols; col += 4 * LANES)
-            add_tile<W, 4>(left, a_m, a_k, right + col, b_k, steps, f, to + col, cols);
+            add_tile<W, 4>(left, a_m, a_k, right + col, b_k, steps, f, fresh, to + col, cols);
         switch ((cols - col) / LANES) {
-            case 3: add_tile<W, 3>(left, a_m, a_k, right + col, b_k, steps, f, to + col, cols); break;
-            case 2: add_tile<W, 2>(left, a_m, a_k, right + col, b_k, steps, f, to + col, cols); break;
-            case 1: add_tile<W, 1>(left, a_m, a_k, right + col, b_k, steps, f, to + col, cols); break;
+            case 3: add_tile<W, 3>(left, a_m, a_k, right + col, b_k, steps, f, fresh, to + col, cols); break;
+            case 2: add_tile<W, 2>(left, a_m, a_k, right + col, b_k, steps, f, fresh, to + col, cols); break;
+            case 1: add_tile<W, 1>(left, a_m, a_k, right + col, b_k, steps, f, fresh, to + col, cols); break;
             default: break;
         }
     }
@@ -55,16 +57,23 @@ FORCE void add_product(const unit *a, int64_t a_m, int64_t a_k, const unit *b, i
 // "pairs": [row / step][wide] units, neighbouring rows side by side: the right operand of a product over rows.
 // "columns": [unit of a row][rows] units: the right operand of a product over features.
 
+constexpr int64_t kAhead = 12;  // rows
+
 template <class T, class W>
 static void pack_rows(const T *from, int64_t stride, int64_t rows, int64_t padded, int64_t dim, int64_t wide,
                       unit *to_units) {
     typedef typename W::Elem Elem;
     Elem *to = reinterpret_cast<Elem *>(to_units);
     for (int64_t row = 0; row < rows; ++row, from += stride, to += wide) {
+        // Rows of a head lie a whole token apart, too far for the hardware to foresee.
+        if (row + kAhead < rows)
+            for (int64_t at = 0; at < dim; at += 64 / int64_t(sizeof(T))) __builtin_prefetch(from + kAhead * stride + at);
         int64_t i = 0;
         if constexpr (sizeof(T) == sizeof(Elem)) {
-            __builtin_memcpy(to, from, size_t(dim) * sizeof(T));
-            i = dim;
+            constexpr int64_t some = LANES * W::step;
+            for (; i + some <= dim; i += some)
+                *reinterpret_cast<vu_any *>(to + i) = *reinterpret_cast<const vu_any *>(from + i);
+            for (; i < dim; ++i) to[i] = from[i];
         } else {
             for (; i + LANES <= dim; i += LANES) save(to + i, load(from + i));
             for (; i < dim; ++i) put(to[i], value(from[i]));
@@ -82,8 +91,8 @@ static void pack_pairs(const unit *rows_units, int64_t padded, int64_t wide, uni
         const uint16_t *rows = reinterpret_cast<const uint16_t *>(rows_units);
         for (int64_t row = 0; row < padded; row += 2, rows += 2 * wide, to += wide)
             for (int64_t i = 0; i < wide; i += LANES) {
-                const vu low = __builtin_convertvector(*reinterpret_cast<const vh_any *>(rows + i), vu);
-                const vu high = __builtin_convertvector(*reinterpret_cast<const vh_any *>(rows + wide + i), vu);
+                const vu low = widen(*reinterpret_cast<const vh_any *>(rows + i));
+                const vu high = widen(*reinterpret_cast<const vh_any *>(rows + wide + i));
                 *reinterpret_cast<vu_any *>(to + i) = low | (high << 16);
             }
     }
