@@ -1,4 +1,4 @@
-"""The orders of SDPA's kernels: right on every device (on a CPU, torch's own kernels answer), and nothing left behind."""
+"""The orders of SDPA kernels: right on every device (on a CPU, torch has its own), and nothing is left behind."""
 
 from __future__ import annotations
 
