@@ -20,8 +20,7 @@ from torch.autograd.function import once_differentiable
 from nimllm.kernels.gpu.launch import check_floating, eager, on_device, processors
 
 WIDEST = 32768  # features: a row of fp32 in the registers of 16 warps, twice
-# Elements of a program's tile where rows are short: 32 and 16 for each lane of 4 warps. The backward keeps five tiles.
-TILE, TILE_BACKWARD = 4096, 2048
+TILE = 2048  # elements of a program where rows are short: 16 a lane; at 32 the backward fills the registers (sm_90)
 
 
 @triton.jit
@@ -86,10 +85,10 @@ def _rows(x: Tensor) -> Tensor:
     return x if x.stride(1) == 1 or x.shape[1] == 1 else x.contiguous()
 
 
-def _layout(n: int, d: int, tile: int) -> dict[str, int]:
+def _layout(n: int, d: int) -> dict[str, int]:
     width = triton.next_power_of_2(d)
-    rows = max(1, min(tile // width, triton.next_power_of_2(n)))
-    return {"ROWS": rows, "BLOCK_D": width, "num_warps": 4 if width <= tile else min(16, 4 * width // tile)}
+    rows = max(1, min(TILE // width, triton.next_power_of_2(n)))
+    return {"ROWS": rows, "BLOCK_D": width, "num_warps": 4 if width <= TILE else min(16, 4 * width // TILE)}
 
 
 def _run_forward(x: Tensor, residual: Tensor | None, weight_d: Tensor, bias_d: Tensor | None, eps: float,
@@ -103,7 +102,7 @@ def _run_forward(x: Tensor, residual: Tensor | None, weight_d: Tensor, bias_d: T
         x_nd = _rows(x)
         residual_nd = x_nd if residual is None else _rows(residual)
         n, d = x_nd.shape
-        layout = _layout(n, d, TILE)
+        layout = _layout(n, d)
         with on_device(x):
             _forward[(triton.cdiv(n, layout["ROWS"]),)](
                 x_nd, residual_nd, weight_d.contiguous(), weight_d if bias_d is None else bias_d.contiguous(), y, total,
@@ -123,7 +122,7 @@ def _run_backward(dy: Tensor, dsum: Tensor | None, x: Tensor, weight_d: Tensor, 
     x_nd, dy_nd = _rows(x), _rows(dy)
     dsum_nd = dy_nd if dsum is None else _rows(dsum)
     n = len(x_nd)
-    layout = _layout(n, d, TILE_BACKWARD)
+    layout = _layout(n, d)
     # 4 warps at about 100 registers: four programs share a multiprocessor
     programs = min(triton.cdiv(n, layout["ROWS"]), 4 * processors(x.device))
     parts = torch.empty((1 + bias, programs, d), dtype=torch.float32, device=x.device)
