@@ -27,6 +27,7 @@ from nimllm.llm.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from nimllm.llm.model import GPT
 
+Dtype = Literal["fp32", "bf16", "q8", "q4"]
 Stopped = Literal["stop", "length", "context", "interrupted"]
 _CHUNK = 128  # prompt tokens between two looks at should_stop
 _BURSTS = (1, 2, 4, 8, 16)  # tokens drawn by an engine before the text is looked at; then always so many as the last
@@ -158,9 +159,10 @@ class Generator:
 
     @staticmethod
     def load(run: Path, weights: Path | None = None, backend: Literal["auto", "engine", "torch"] = "auto",
-             dtype: Literal["fp32", "bf16"] = "fp32", threads: int | None = None) -> Generator:
+             dtype: Dtype = "fp32", threads: int | None = None) -> Generator:
         """The model of a run folder, with other weights of its shape when given. ``threads``: None leaves it to the
-        backend. NimError: anything unusable in the folder, or an engine that was asked for and cannot be used."""
+        backend; "q8" and "q4" are the engine's alone. NimError: anything unusable in the folder, or an engine that was
+        asked for and cannot be used."""
         run = Path(run)
         config, tokenizer = read_config(run), Tokenizer.load(run)
         if tokenizer.vocab_size > config.vocab_size:
@@ -168,6 +170,9 @@ class Generator:
                            f"it has {tokenizer.vocab_size} ids, the model {config.vocab_size}",
                            "restore the files of one and the same run")
         name = _pick(backend)
+        if name == "torch" and dtype not in ("fp32", "bf16"):
+            raise NimError(f"the torch backend has no {dtype} weights", "only the C++ engine rounds to 8 and 4 bits",
+                           "use fp32 or bf16, or install nimllm where a C++ compiler is", 2)
 
         def reopen(path: Path) -> Backend:
             tensors = read_tensors(path)
@@ -187,7 +192,7 @@ class Generator:
 
                 torch.set_num_threads(threads)
 
-            return TorchBackend(GPT(config).load_numpy(tensors), dtype)
+            return TorchBackend(GPT(config).load_numpy(tensors), "bf16" if dtype == "bf16" else "fp32")
 
         return Generator(config, tokenizer, reopen(weights or run / "model.safetensors"), name, reopen)
 

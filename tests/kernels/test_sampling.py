@@ -128,7 +128,7 @@ def test_sizes_around_the_vectors(size: int, sampling: Sampling) -> None:
         assert (got, seed) == (want, seed)
         wide = logits.astype(np.float64)
         exact = wide[got] - wide.max() - math.log(np.exp(wide - wide.max()).sum())
-        assert logprob == pytest.approx(exact, abs=1e-6) == pytest.approx(expected, abs=1e-5)
+        assert logprob == pytest.approx(exact, abs=1e-6) and logprob == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("place", [0, 5, 511, 512, 31_999])

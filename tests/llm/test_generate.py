@@ -452,6 +452,19 @@ def test_bf16_is_close(run: Path, generator: Generator) -> None:
     assert rough.score(ids, 1) == pytest.approx(exact, rel=0.03) and rough.score(ids, 1) != exact
 
 
+def test_8_and_4_bits_are_close_and_the_engines_alone(run: Path, generator: Generator) -> None:
+    if generator.backend_name == "torch":
+        with pytest.raises(NimError, match="torch backend has no q8"):
+            Generator.load(run, backend="torch", dtype="q8")
+        return
+    ids = prompt(generator, TEXTS[0])[:40]
+    exact = generator.score(ids, 1)
+    scores = [Generator.load(run, backend="engine", dtype=dtype, threads=1).score(ids, 1)
+              for dtype in ("q8", "q4")]  # type: ignore[arg-type]
+    assert scores[0] == pytest.approx(exact, rel=0.05) and scores[0] != exact
+    assert scores[1] == pytest.approx(exact, rel=0.3) and scores[1] != exact
+
+
 @pytest.mark.parametrize("variety", [{"pos": "learned", "norm": "layer", "ffn": "gelu", "bias": True, "tied": False},
                                      {"ffn": "relu2", "qk_norm": False, "embed_norm": True, "n_kv_heads": 2}])
 def test_other_architectures_and_characters(variety: dict, tmp_path: Path) -> None:
