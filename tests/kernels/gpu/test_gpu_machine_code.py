@@ -98,6 +98,12 @@ def main(arch: str) -> None:
     from nimllm.kernels.gpu import activations, attention_backward, attention_forward, norms, rotary
 
     tuned = (attention_forward.forward, attention_backward.backward_keys, attention_backward.backward_queries)
+    for kernel in tuned:  # the way through the tuner and its cache, with a clock that finds all choices equal
+        kernel._do_bench = lambda call, quantiles: [call(), 1.0, 1.0, 1.0][1:]
+    attend(1, 2, 2, 128, 128, 64, torch.bfloat16)
+    attend(1, 2, 2, 128, 128, 256, torch.float16)
+    for kernel in tuned:
+        assert [len(c.kwargs) for c in kernel.cache.values()] == [2, 2] and kernel.best_config is kernel.configs[-1]
     choices = [kernel.configs for kernel in tuned]
     for each in zip(*(configs[:-1] for configs in choices), strict=True):
         for kernel, config in zip(tuned, each, strict=True):
