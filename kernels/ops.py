@@ -159,7 +159,11 @@ _TABLE: dict[str, list[Impl]] = {
         Impl("torch", ANY, "nimllm.kernels.fused:layer_norm"),
         _reference("layer_norm"),
     ],
-    "add_layer_norm": [_in_cpp("norms", "add_layer_norm"), _reference("add_layer_norm")],
+    "add_layer_norm": [
+        *_in_triton("norms", "add_layer_norm"),
+        _in_cpp("norms", "add_layer_norm"),
+        _reference("add_layer_norm"),
+    ],
     "rope": [*_in_triton("rotary", "rope"), _in_cpp("rotary", "rope"), _reference("rope")],
     "qk_norm_rope": [
         *_in_triton("rotary", "qk_norm_rope"),
