@@ -72,7 +72,7 @@ static void pack_rows(const T *from, int64_t stride, int64_t rows, int64_t padde
         if constexpr (sizeof(T) == sizeof(Elem)) {
             constexpr int64_t some = LANES * W::step;
             for (; i + some <= dim; i += some)
-                *reinterpret_cast<vu_any *>(to + i) = *reinterpret_cast<const vu_any *>(from + i);
+                __builtin_memcpy(to + i, from + i, sizeof(vu));
             for (; i < dim; ++i) to[i] = from[i];
         } else {
             for (; i + LANES <= dim; i += LANES) save(to + i, load(from + i));
