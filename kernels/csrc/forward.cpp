@@ -185,7 +185,7 @@ void Model::turn(const Layer &layer, int64_t index, const Chunk &chunk, int64_t 
 // Queries first .. last) of those that read key/value head g, in the order (token, head of the group); in branches they
 // are all of the one token.
 void Model::attend_heads(int64_t index, const Chunk &chunk, int64_t g, int64_t token, int64_t first, int64_t last,
-                         int member) {
+                         int member, const void *soon) {
     const int64_t hd = c_.head_dim, group = c_.n_heads / c_.n_kv_heads, lanes = kernels_->lanes;
     Attend a{};
     a.run[0] = {keys(cache_, index, g), values(cache_, index, g), cache_.context};
@@ -196,6 +196,8 @@ void Model::attend_heads(int64_t index, const Chunk &chunk, int64_t g, int64_t t
     }
     a.head_dim = hd;
     a.value_stride = value_stride_;
+    a.alone = chunk.n == 1;
+    a.soon = soon;
     a.scratch = scratch_[size_t(member)];
     a.scratch_stride = cache_.context + lanes;
     for (int64_t j = first; j < last; ++j) {
@@ -216,7 +218,8 @@ void Model::attend(const Layer &layer, int64_t index, const Chunk &chunk, int me
             turn(layer, index, chunk, 0, c_.n_heads + g);
             for (int64_t h = g * group; h < (g + 1) * group; ++h) turn(layer, index, chunk, 0, h);
             for (int64_t h = 0; h < group; h += most)
-                attend_heads(index, chunk, g, 0, h, std::min(group, h + most), member);
+                attend_heads(index, chunk, g, 0, h, std::min(group, h + most), member,
+                             g + 1 < part.last && !chunk.which ? keys(cache_, index, g + 1) : nullptr);
         }
         return;
     }

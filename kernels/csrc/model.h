@@ -146,7 +146,7 @@ private:
     const void *mixed(const Chunk &chunk, int member, int size);
     void turn(const Layer &layer, int64_t index, const Chunk &chunk, int64_t token, int64_t head);
     void attend_heads(int64_t index, const Chunk &chunk, int64_t g, int64_t token, int64_t first, int64_t last,
-                      int member);
+                      int member, const void *soon = nullptr);
     void attend(const Layer &layer, int64_t index, const Chunk &chunk, int member, int size);
     void choose(const Chunk &chunk, int member, int size);
     void multiply(const Matrix &matrix, const void *x, int64_t x_stride, int64_t n, Sink sink, void *y,
