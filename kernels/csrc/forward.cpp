@@ -20,7 +20,7 @@ Share share(int64_t count, int member, int size) {
 }  // namespace
 
 void Model::run(Chunk &chunk) {
-    team_.run(&Model::member, &chunk);
+    team_.run(&Model::member, &chunk, chunk.n);
     if (!chunk.best || !chunk.wanted) return;
     for (int64_t row = 0; row < chunk.wanted; ++row) {
         int64_t best = -1;

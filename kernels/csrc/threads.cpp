@@ -16,7 +16,8 @@ namespace nimllm {
 // A wake-up from the kernel costs about 50 us, a phase of a small model 2 to 50: spin that long, then stop burning CPU.
 static constexpr auto kSpin = std::chrono::microseconds(50);
 
-// Shares of one phase differ by less than this, time slices are longer.
+// Shares of one phase differ by less than this per token, time slices are longer. (Without "per token" most chunks of
+// a long prompt were taken for stalled and read by one thread: 6,700 instead of 11,000 tok/s at 48M, 8 bits.)
 static constexpr auto kStall = std::chrono::microseconds(500);
 
 static inline void relax() {
@@ -83,13 +84,14 @@ bool Team::alone() {
     return false;
 }
 
-void Team::run(Job job, void *context) {
+void Team::run(Job job, void *context, int64_t work) {
     if (size_ > 1 && process_ != process_id()) size_ = 1;  // forked: only this thread came along
     active_ = size_ == 1 || alone() ? 1 : size_;
     if (active_ == 1) {
         job(context, 0, 1);
         return;
     }
+    patience_ = kStall * work;
     job_ = job;
     context_ = context;
     round_.fetch_add(1);  // sequentially consistent, as is parked_: one of the two sides sees the other
@@ -116,7 +118,7 @@ void Team::meet() {
     // The other one has probably lost its core to somebody else: let it have this one.
     const auto begin = std::chrono::steady_clock::now();
     while (!gone()) std::this_thread::yield();
-    if (std::chrono::steady_clock::now() - begin > kStall) stalled_.store(true);
+    if (std::chrono::steady_clock::now() - begin > patience_) stalled_.store(true);
 }
 
 void Team::wait_for_job(unsigned seen) {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -21,7 +23,8 @@ public:
 
     // Calls job(context, member, size) once on every member, the caller being member 0, and returns when all are done.
     // While other programs hold the cores the caller works alone (size 1): see alone().
-    void run(Job job, void *context);
+    // `work` scales what is a stall: tokens of the job, whose shares of a phase differ by so much more.
+    void run(Job job, void *context, int64_t work = 1);
     // From inside a job: nobody leaves before all have come.
     void meet();
     int size() const { return size_; }
@@ -33,6 +36,7 @@ private:
 
     int size_;
     int active_ = 1;      // members of the job now running
+    std::chrono::microseconds patience_{0};  // a longer wait at one of its meetings is a stall
     int alone_left_ = 0;  // jobs still to be done by the caller alone
     int penalty_ = 0;     // how many the last stall cost
     int smooth_ = 0;      // jobs since then
