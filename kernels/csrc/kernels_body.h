@@ -199,18 +199,21 @@ struct Quantised {
         float lane[LANES], top = 0;
         save(lane, most);
         for (int i = 0; i < LANES; ++i) top = lane[i] > top ? lane[i] : top;
-        const float inverse = top > 1e-30f ? 127.0f / top : 0.0f;
+        const float spoiled = sum(bad);  // then the largest may have been lost, too
+        const float inverse = top > 1e-30f && spoiled == 0.0f ? 127.0f / top : 0.0f;
         vi total = {};
         for (int i = 0; i < Inputs; i += LANES) {
             const vf magic = all(12582912.0f);  // as in exp_of: rounds, and leaves the integer in the low bits
-            const vi q = (vi)(load(x + i) * inverse + magic) - (vi)magic;
+            const vf v = load(x + i);
+            const vi finite = v - v == vf{};  // else the integer is anything, and sums of it overflow
+            const vi q = ((vi)(v * inverse + magic) - (vi)magic) & finite;
             total += q;
             *reinterpret_cast<vb_any *>(out->q + i) = __builtin_convertvector(q, vb);
         }
         int32_t lanes[LANES], started = 0;
         __builtin_memcpy(lanes, &total, sizeof lanes);
         for (int i = 0; i < LANES; ++i) started += lanes[i];
-        out->scale = top / 127.0f + sum(bad);
+        out->scale = top / 127.0f + spoiled;
         out->start = -Offset * started;
     }
     FORCE void put64(char *row, int64_t at, const float *x) {
