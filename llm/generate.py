@@ -174,19 +174,25 @@ class Generator:
             raise NimError(f"the torch backend has no {dtype} weights", "only the C++ engine rounds to 8 and 4 bits",
                            "use fp32 or bf16, or install nimllm where a C++ compiler is", 2)
 
-        def reopen(path: Path) -> Backend:
-            tensors = read_tensors(path)
-            check_tensors(config, tensors, path)
-            if name == "engine":
-                from nimllm.kernels.engine import Engine
+        base, chosen = run / "model.safetensors", Path(weights or run / "model.safetensors")
+        if name == "engine":
+            from nimllm.llm.packed import PackedModel
 
-                try:
-                    return Engine(config.model_dump(), tensors, dtype=dtype, threads=threads)
-                except MemoryError as error:
-                    raise NimError(f"there is not enough memory for {path}", str(error), "use a smaller model"
-                                   ) from None
+            packed = PackedModel(config, base if base.exists() else chosen, dtype, threads)
+
+            def change(path: Path) -> Backend:
+                packed.change(path)
+                return packed.engine
+
+            if chosen != packed.file:
+                packed.change(chosen)
+            return Generator(config, tokenizer, packed.engine, name, change)
+
+        def reopen(path: Path) -> Backend:
             from nimllm.llm.model import GPT
 
+            tensors = read_tensors(path)
+            check_tensors(config, tensors, path)
             if threads:
                 import torch
 
@@ -194,12 +200,14 @@ class Generator:
 
             return TorchBackend(GPT(config).load_numpy(tensors), "bf16" if dtype == "bf16" else "fp32")
 
-        return Generator(config, tokenizer, reopen(weights or run / "model.safetensors"), name, reopen)
+        return Generator(config, tokenizer, reopen(chosen), name, reopen)
 
     def reload(self, weights: Path) -> None:
-        """Other weights of the same shape, after a memory update; forgets the cache."""
+        """Other weights of the same shape, after a memory update; forgets the cache. The engine takes over only what
+        differs."""
         fresh = self._reopen(Path(weights))
-        self._backend.close()
+        if fresh is not self._backend:
+            self._backend.close()
         self._backend, self._ids = fresh, []
 
     def close(self) -> None:

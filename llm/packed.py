@@ -46,14 +46,14 @@ class PackedModel:
     def __init__(self, config: ModelConfig, base: Path, dtype: str, threads: int | None = None) -> None:
         """The engine has the weights of ``base``. NimError: the file is unusable, or there is not enough memory."""
         self.config, self.dtype, self._threads = config, dtype, threads
-        self._file = Path(base)
+        self.file = Path(base)
         self._tensors: dict[str, np.ndarray] | None = None  # of the file, once another one took its place
         self.engine = self._from_cache() or self._from_weights()
 
     def _from_cache(self) -> Engine | None:
         from nimllm.kernels.engine import Engine
 
-        path = packed_path(self._file, self.dtype)
+        path = packed_path(self.file, self.dtype)
         if path is None or not path.exists():
             return None
         try:
@@ -71,13 +71,13 @@ class PackedModel:
     def _from_weights(self) -> Engine:
         from nimllm.kernels.engine import Engine
 
-        tensors = self._read(self._file)
+        tensors = self._read(self.file)
         try:
             engine = Engine(self.config.model_dump(), tensors, dtype=self.dtype, threads=self._threads)
         except MemoryError as error:
-            raise NimError(f"there is not enough memory for {self._file}", str(error), "use a smaller model"
+            raise NimError(f"there is not enough memory for {self.file}", str(error), "use a smaller model"
                            ) from None
-        path = packed_path(self._file, self.dtype)
+        path = packed_path(self.file, self.dtype)
         if path is not None:
             try:
                 engine.save(path)
@@ -94,12 +94,12 @@ class PackedModel:
     def change(self, weights: Path) -> None:
         """The weights of another file: only what differs is packed again, into the engine that runs. Its cache of
         tokens is forgotten. NimError: the file is unusable; the engine then keeps what it had."""
-        old = self._tensors if self._tensors is not None else self._read(self._file)
+        old = self._tensors if self._tensors is not None else self._read(self.file)
         new = self._read(Path(weights))
         for name, places_of in differences(old, new):
             self.engine.update(name, new[name], places_of)
         self.engine.truncate(0)
-        self._file, self._tensors = Path(weights), new
+        self.file, self._tensors = Path(weights), new
 
 
 def differences(old: Mapping[str, np.ndarray], new: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:

@@ -25,7 +25,8 @@ _MODES = ("--train", "--chat", "--agent")
 def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="DIR", help="run folder of the model (default: the shipped one)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine (default: 2 at most)")
-    parser.add_argument("--dtype", choices=("fp32", "bf16"), default="fp32", help="weights in memory (default: fp32)")
+    parser.add_argument("--dtype", choices=("fp32", "bf16", "q8", "q4"), default="fp32",
+                        help="weights in memory: 32, 16, 8.25 or 4.5 bits each (default: fp32)")
 
 
 def _memory(parser: argparse.ArgumentParser) -> None:
