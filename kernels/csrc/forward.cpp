@@ -43,6 +43,7 @@ void Model::run(Chunk &chunk) {
 
 void Model::extend(const int32_t *ids, int64_t n, float *logits, bool all, int32_t *best) {
     branches_.clear();
+    hold(position_ + n);
     for (int64_t done = 0; done < n; done += kChunk) {
         const int64_t count = std::min(kChunk, n - done);
         Chunk chunk{this, ids + done, count, position_, nullptr, nullptr, 0, nullptr};
@@ -97,6 +98,7 @@ void Model::step(const int32_t *ids, const int32_t *which, int64_t n, float *log
 void Model::adopt(int64_t branch) {
     const int64_t lanes = kernels_->lanes, base = position_ / lanes * lanes;
     const int64_t count = position_ - base + branches_[size_t(branch)];
+    hold(base + count);
     const Cache &tail = tails_[size_t(branch)];
     for (int64_t layer = 0; layer < c_.n_layers; ++layer)
         for (int64_t g = 0; g < c_.n_kv_heads; ++g) {
@@ -199,7 +201,7 @@ void Model::attend_heads(int64_t index, const Chunk &chunk, int64_t g, int64_t t
     a.alone = chunk.n == 1;
     a.soon = soon;
     a.scratch = scratch_[size_t(member)];
-    a.scratch_stride = cache_.context + lanes;
+    a.scratch_stride = scratch_stride_;
     for (int64_t j = first; j < last; ++j) {
         const int64_t t = token + j / group, h = g * group + j % group;
         a.query[j - first] = qkv_ + t * qkv_stride_ + h * hd;

@@ -1,6 +1,7 @@
 #include "model.h"
 
 #include <cmath>
+#include <cstring>
 #include <new>
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -206,8 +207,8 @@ void Model::reserve() {
     const int64_t d = c_.d_model, hd = c_.head_dim, lanes = kernels_->lanes;
     element_ = kernels_->narrow_cache ? 2 : 4;
     value_stride_ = round_up(hd, lanes);
-    cache_.context = round_up(c_.context, lanes);
-    cache_.data = arena_.take<char>(cache_bytes(cache_.context));
+    scratch_stride_ = round_up(c_.context, lanes) + lanes;
+    hold(1);
     if (c_.pos == NIMLLM_POS_ROPE) {
         const int64_t half = hd / 2;
         cosine_ = arena_.take<float>(2 * c_.context * half);
@@ -237,10 +238,27 @@ void Model::reserve() {
     for (int member = 0; member < team_.size(); ++member) {
         own_act_.push_back(arena_.take<char>(std::max(act_stride_, mix_act_stride_)));
         spare_.push_back(arena_.take<float>(x_stride_));
-        scratch_.push_back(arena_.take<float>(kernels_->max_queries * (cache_.context + lanes)));
+        scratch_.push_back(arena_.take<float>(kernels_->max_queries * scratch_stride_));
     }
     best_.resize(size_t(team_.size() * kChunk));
     best_value_.resize(best_.size());
+}
+
+void Model::hold(int64_t positions) {
+    if (positions <= cache_.context) return;
+    const int64_t most = round_up(c_.context, kernels_->lanes);
+    Cache longer;
+    longer.context = std::min(most, std::max(kFirstCache, std::max(2 * cache_.context, round_up(positions, kFirstCache))));
+    std::unique_ptr<Arena> memory(new Arena);
+    longer.data = memory->take<char>(cache_bytes(longer.context));
+    const int64_t kept = round_up(position_, kernels_->lanes);
+    for (int64_t layer = 0; kept && layer < c_.n_layers; ++layer)
+        for (int64_t g = 0; g < c_.n_kv_heads; ++g) {
+            std::memcpy(keys(longer, layer, g), keys(cache_, layer, g), size_t(kept * c_.head_dim * element_));
+            std::memcpy(values(longer, layer, g), values(cache_, layer, g), size_t(kept * value_stride_ * element_));
+        }
+    cache_ = longer;
+    cache_memory_ = std::move(memory);
 }
 
 void Model::update(const std::string &name, const float *data, int64_t rows, int64_t cols, const int64_t *indices,

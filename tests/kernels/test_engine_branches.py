@@ -54,6 +54,25 @@ def test_branches_are_sequences_of_their_own(name: str, dtype: str, isa: str) ->
             assert np.array_equal(engine.extend_all(more), plain.extend_all(more))
 
 
+@pytest.mark.parametrize("dtype", ["fp32", "q8"])
+def test_a_cache_that_grows_keeps_what_it_holds(dtype: str) -> None:
+    """The cache begins with 256 positions; here a prompt, a branch and single tokens each pass its end."""
+    c = config(context=1300)
+    tensors, ids = weights(c), some_ids(c, 1300)
+    with Engine(c, tensors, dtype, 2) as whole, Engine(c, tensors, dtype, 2) as parts:
+        want = whole.extend_all(ids)
+        assert np.array_equal(parts.extend_all(ids[:250]), want[:250])
+        assert np.array_equal(np.stack([parts.extend([int(token)]) for token in ids[250:260]]), want[250:260])
+        assert np.array_equal(parts.extend_all(ids[260:500]), want[260:500])
+        parts.fork(2, 30)
+        for at in range(500, 530):
+            assert np.array_equal(parts.step([3, int(ids[at])])[1], want[at])
+        parts.adopt(1)
+        assert np.array_equal(parts.extend_all(ids[530:1300]), want[530:])
+        parts.truncate(700)
+        assert np.array_equal(parts.extend_all(ids[700:800]), want[700:800])
+
+
 def test_branches_are_ended_and_refused() -> None:
     c = config()
     with Engine(c, weights(c), "fp32", 2) as engine:
