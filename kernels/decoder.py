@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from ctypes import c_int32
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,15 @@ from torch import Tensor
 from nimllm.kernels import quantised, reference
 from nimllm.kernels.engine import DTYPES, Floats, tensor_shapes
 from nimllm.kernels.sampling import Drawn, Sampling, choose
+
+
+class _State(NamedTuple):
+    """What a sequence is made of; no tensor of it is ever written to."""
+
+    keys: dict[int, Tensor]
+    values: dict[int, Tensor]
+    ids: list[int]
+    logits: Floats | None
 
 
 class Decoder:
@@ -44,6 +54,7 @@ class Decoder:
         self._ids: list[int] = []  # what the cache holds
         self._logits: Floats | None = None  # after the last of them
         self.position = 0
+        self._branches: list[_State] = []
 
     @staticmethod
     def _narrow(x: Tensor) -> Tensor:
@@ -99,6 +110,7 @@ class Decoder:
             raise ValueError("ids must be a non-empty list of ids of the vocabulary")
         if self.position + len(index) > self.context:
             raise ValueError(f"{len(index)} ids after position {self.position} do not fit {self.context}")
+        self._branches = []
         positions = torch.arange(self.position, self.position + len(index))
         x_td = self._tensors["model.embed_tokens.weight"][index]
         if c["pos"] == "learned":
@@ -124,6 +136,7 @@ class Decoder:
         """Forget every token from ``position`` on; ValueError when it is negative or past the end."""
         if not 0 <= position <= self.position:
             raise ValueError(f"cannot truncate to {position}: the decoder holds {self.position} tokens")
+        self._branches = []
         for cache in (self._keys, self._values):
             for layer in cache:
                 cache[layer] = cache[layer][:, :, :position]
@@ -167,6 +180,42 @@ class Decoder:
                 return Drawn(drawn, logprobs, "cancelled")
             self.extend_all([token])
         return Drawn(drawn, logprobs, "length")
+
+    def generate_samples(self, count: int, max_tokens: int, sampling: Sampling | None = None,
+                         ids: Sequence[int] | np.ndarray = (), stop_ids: Iterable[int] = (),
+                         banned: Iterable[int] = (), allowed_first: Iterable[int] = (), limit: int = 0,
+                         cancel: c_int32 | None = None, logprobs: bool = True) -> list[Drawn]:
+        """As :meth:`nimllm.kernels.engine.Engine.generate_samples`, one text after another."""
+        if not 1 <= count <= 64:
+            raise ValueError(f"cannot draw {count} texts at once: 1 to 64")
+        sampling = sampling or Sampling()
+        stops, shut, first = frozenset(stop_ids), frozenset(banned), frozenset(allowed_first)
+        if len(ids):
+            self.extend_all(ids)
+        begin, texts, branches = self._state(), [], []
+        try:
+            for i in range(count):
+                self._continue(begin)
+                texts.append(self.generate(max_tokens, replace(sampling, seed=sampling.seed + i), (), stops, shut,
+                                           first, limit, 0, cancel))
+                branches.append(self._state())
+        finally:
+            self._continue(begin)
+        self._branches = branches
+        return texts if logprobs else [text._replace(logprobs=[]) for text in texts]
+
+    def adopt(self, branch: int) -> None:
+        """This branch becomes the sequence, the others end; ValueError when it is not open."""
+        if not 0 <= branch < len(self._branches):
+            raise ValueError(f"branch {branch} is not open")
+        self._continue(self._branches[branch])
+
+    def _state(self) -> _State:
+        return _State({**self._keys}, {**self._values}, [*self._ids], self._logits)
+
+    def _continue(self, state: _State) -> None:
+        self._keys, self._values, self._ids = {**state.keys}, {**state.values}, [*state.ids]
+        self._logits, self.position, self._branches = state.logits, len(state.ids), []
 
     def close(self) -> None:
         """Free the weights and the cache."""

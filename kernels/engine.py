@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nimllm.kernels.sampling import Drawn, Sampling
 
-_ABI = 3
+_ABI = 4
 _POS = {"rope": 0, "learned": 1}
 _NORM = {"rms": 0, "layer": 1}
 _FFN = {"swiglu": 0, "gelu": 1, "relu2": 2}
@@ -94,6 +94,8 @@ def _load() -> tuple[ctypes.CDLL | None, str | None]:
                                       ctypes.c_char_p, ctypes.c_size_t]
     library.nimllm_generate.argtypes = [handle, ctypes.POINTER(_Request), ctypes.c_void_p, ctypes.c_void_p,
                                         ctypes.POINTER(_Generated)]
+    library.nimllm_generate_samples.argtypes = [handle, ctypes.POINTER(_Request), i64, ctypes.c_void_p,
+                                                ctypes.c_void_p, ctypes.POINTER(_Generated)]
     library.nimllm_free.argtypes = [handle]
     library.nimllm_free.restype = None
     for name, result in (("position", i64), ("bytes_per_token", i64), ("isa", ctypes.c_char_p)):
@@ -391,6 +393,7 @@ class Engine:
                                                places.ctypes.data, places.size, message, len(message))
         if code:
             raise ValueError(message.value.decode("utf-8", "replace"))
+
     def generate(self, max_tokens: int, sampling: Sampling | None = None, ids: Sequence[int] | np.ndarray = (),
                  stop_ids: Iterable[int] = (), banned: Iterable[int] = (), allowed_first: Iterable[int] = (),
                  limit: int = 0, lookup: int = 0, cancel: ctypes.c_int32 | None = None) -> Drawn:
@@ -403,34 +406,72 @@ class Engine:
         Without ``ids`` it continues what the cache holds. ValueError: every token is banned, ids outside the
         vocabulary, ids past the context, nothing to continue. FloatingPointError: the logits are not finite.
         """
-        sampling = sampling or Sampling()
-        narrow, stops, shut, first = (_narrow(part, self.vocab_size) for part in (ids, stop_ids, banned, allowed_first))
+        request, arrays = self._request(max_tokens, sampling, ids, stop_ids, banned, allowed_first, limit, lookup,
+                                        cancel)
+        room, result = request.max_tokens, _Generated()
+        drawn, logprobs = np.empty(room, np.int32), np.empty(room, np.float64)
+        self._draw(request, lambda handle: self._library.nimllm_generate(
+            handle, ctypes.byref(request), drawn.ctypes.data, logprobs.ctypes.data, ctypes.byref(result)))
+        del arrays
+        self.drafted += result.drafted
+        self.accepted += result.accepted
+        return Drawn(drawn[:result.count].tolist(), logprobs[:result.count].tolist(), _REASONS[result.reason])
+
+    def generate_samples(self, count: int, max_tokens: int, sampling: Sampling | None = None,
+                         ids: Sequence[int] | np.ndarray = (), stop_ids: Iterable[int] = (),
+                         banned: Iterable[int] = (), allowed_first: Iterable[int] = (), limit: int = 0,
+                         cancel: ctypes.c_int32 | None = None, logprobs: bool = True) -> list[Drawn]:
+        """``count`` texts (1 to 64) that continue one sequence, drawn side by side: eight cost less than three.
+
+        Text i is bit for bit what :meth:`generate` draws with the seed ``sampling.seed + i`` (greedy: all are equal)
+        and ends on its own. Each is in a branch of its own, and the sequence stays what it was with ``ids`` appended:
+        ``adopt(i)``, then a call whose ``ids`` begin with the last id of text i, continues that text. No branch is open
+        when ``cancel`` ended the reading of ``ids``, nor after an error. ``logprobs`` False: those are empty, which
+        saves a pass over the logits. Arguments and errors otherwise as in :meth:`generate`; ValueError for another
+        ``count``, MemoryError when the branches do not fit.
+        """
+        if not 1 <= count <= 64:
+            raise ValueError(f"cannot draw {count} texts at once: 1 to 64")
+        request, arrays = self._request(max_tokens, sampling, ids, stop_ids, banned, allowed_first, limit, 0, cancel)
+        room, results = request.max_tokens, (_Generated * count)()
+        drawn, likely = np.empty((count, room), np.int32), np.empty((count, room) if logprobs else 0, np.float64)
+        self._draw(request, lambda handle: self._library.nimllm_generate_samples(
+            handle, ctypes.byref(request), count, drawn.ctypes.data, likely.ctypes.data if logprobs else None, results))
+        del arrays
+        return [Drawn(drawn[i, :one.count].tolist(), likely[i, :one.count].tolist() if logprobs else [],
+                      _REASONS[one.reason]) for i, one in enumerate(results)]
+
+    def _request(self, max_tokens: int, sampling: Sampling | None, ids: Sequence[int] | np.ndarray,
+                 stop_ids: Iterable[int], banned: Iterable[int], allowed_first: Iterable[int], limit: int, lookup: int,
+                 cancel: ctypes.c_int32 | None) -> tuple[_Request, list[NDArray[np.int32]]]:
+        """The C structure, and the arrays that it points into, which the caller keeps until after the call."""
+        arrays = [_narrow(part, self.vocab_size) for part in (ids, stop_ids, banned, allowed_first)]
+        narrow, stops, shut, first = arrays
         if max_tokens < 0 or not 0 <= lookup <= 64 or not 0 <= limit <= self.vocab_size:
             raise ValueError(f"max_tokens {max_tokens}, lookup {lookup}, limit {limit}: from 0 on, lookup to 64, limit "
                              f"to {self.vocab_size}")
-        request = _Request(choice_of(sampling, shut, first, limit), narrow.ctypes.data, narrow.size, max_tokens,
-                           stops.ctypes.data, stops.size, lookup, None if cancel is None else ctypes.pointer(cancel))
-        room = min(max_tokens, self.context + 1)
-        request.max_tokens = room
-        drawn, logprobs, result = np.empty(room, np.int32), np.empty(room, np.float64), _Generated()
+        return _Request(choice_of(sampling or Sampling(), shut, first, limit), narrow.ctypes.data, narrow.size,
+                        min(max_tokens, self.context + 1), stops.ctypes.data, stops.size, lookup,
+                        None if cancel is None else ctypes.pointer(cancel)), arrays
+
+    def _draw(self, request: _Request, call: Callable[[ctypes.c_void_p], int]) -> None:
+        """Draws under the lock; the exception for the code that comes back."""
         with self._lock:
             handle = self._open()
             position = self._library.nimllm_position(handle)
-            if not narrow.size and not position and max_tokens:
+            if not request.n_ids and not position and request.max_tokens:
                 raise ValueError("there is nothing to continue: the cache is empty")
-            code = self._library.nimllm_generate(handle, ctypes.byref(request), drawn.ctypes.data, logprobs.ctypes.data,
-                                                 ctypes.byref(result))
+            code = call(handle)
         if code == _CONTEXT_FULL:
-            raise ValueError(f"{narrow.size} ids after position {position} do not fit the context of {self.context}")
+            raise ValueError(f"{request.n_ids} ids after position {position} do not fit the context of {self.context}")
         if code == _NO_TOKEN:
             raise ValueError("every token is banned")
         if code == _NOT_FINITE:
             raise FloatingPointError("the highest logit is not finite")
+        if code == _NO_MEMORY:
+            raise MemoryError("not enough memory for the texts")
         if code:
             raise RuntimeError(f"the engine failed with code {code}")
-        self.drafted += result.drafted
-        self.accepted += result.accepted
-        return Drawn(drawn[:result.count].tolist(), logprobs[:result.count].tolist(), _REASONS[result.reason])
 
     def close(self) -> None:
         """Free the weights, the cache and the threads; harmless when repeated."""

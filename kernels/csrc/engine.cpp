@@ -42,6 +42,30 @@ static int32_t guarded(char *message, size_t size, Action action) {
     }
 }
 
+// What both ways to draw tokens share: the checks of the request, and no exception gets out.
+template <class Draw>
+static int32_t drawn(nimllm_engine &engine, const nimllm_request &r, const int32_t *ids, Draw draw) {
+    if (r.max_tokens < 0 || (r.max_tokens && !ids) || r.lookup < 0 || r.lookup > 64) return NIMLLM_BAD_ARGUMENT;
+    std::unique_lock<std::mutex> lock(engine.mutex, std::try_to_lock);
+    if (!lock.owns_lock()) return NIMLLM_BUSY;
+    const nimllm_config &c = engine.model.config();
+    int32_t code = nimllm::check_choice(r.choice, c.vocab_size);
+    if (code == NIMLLM_OK) code = nimllm::check_ids(r.ids, r.n_ids, c.vocab_size);
+    if (code == NIMLLM_OK) code = nimllm::check_ids(r.stop_ids, r.n_stop_ids, c.vocab_size);
+    if (code != NIMLLM_OK) return code;
+    if (r.n_ids > c.context - engine.model.position()) return NIMLLM_CONTEXT_FULL;
+    try {
+        draw();
+        return NIMLLM_OK;
+    } catch (const nimllm::Failure &error) {
+        return error.code;
+    } catch (const std::bad_alloc &) {
+        return NIMLLM_NO_MEMORY;
+    } catch (...) {
+        return NIMLLM_INTERNAL;
+    }
+}
+
 extern "C" {
 
 int32_t nimllm_abi(void) { return NIMLLM_ABI; }
@@ -185,27 +209,15 @@ int32_t nimllm_generate(nimllm_engine *engine, const nimllm_request *request, in
                         nimllm_generated *result) {
     if (!engine || !request || !result) return NIMLLM_BAD_ARGUMENT;
     *result = nimllm_generated{};
-    const nimllm_request &r = *request;
-    if (r.max_tokens < 0 || (r.max_tokens && (!ids || !logprobs)) || r.lookup < 0 || r.lookup > 64)
-        return NIMLLM_BAD_ARGUMENT;
-    std::unique_lock<std::mutex> lock(engine->mutex, std::try_to_lock);
-    if (!lock.owns_lock()) return NIMLLM_BUSY;
-    const nimllm_config &c = engine->model.config();
-    int32_t code = nimllm::check_choice(r.choice, c.vocab_size);
-    if (code == NIMLLM_OK) code = nimllm::check_ids(r.ids, r.n_ids, c.vocab_size);
-    if (code == NIMLLM_OK) code = nimllm::check_ids(r.stop_ids, r.n_stop_ids, c.vocab_size);
-    if (code != NIMLLM_OK) return code;
-    if (r.n_ids > c.context - engine->model.position()) return NIMLLM_CONTEXT_FULL;
-    try {
-        engine->generation.run(r, ids, logprobs, result);
-        return NIMLLM_OK;
-    } catch (const nimllm::Failure &error) {
-        return error.code;
-    } catch (const std::bad_alloc &) {
-        return NIMLLM_NO_MEMORY;
-    } catch (...) {
-        return NIMLLM_INTERNAL;
-    }
+    if (request->max_tokens && !logprobs) return NIMLLM_BAD_ARGUMENT;
+    return drawn(*engine, *request, ids, [&] { engine->generation.run(*request, ids, logprobs, result); });
+}
+
+int32_t nimllm_generate_samples(nimllm_engine *engine, const nimllm_request *request, int64_t samples, int32_t *ids,
+                                double *logprobs, nimllm_generated *results) {
+    if (!engine || !request || !results || samples < 1 || samples > nimllm::kBranches) return NIMLLM_BAD_ARGUMENT;
+    return drawn(*engine, *request, ids,
+                 [&] { engine->generation.run_samples(*request, samples, ids, logprobs, results); });
 }
 
 int32_t nimllm_check_file(const char *path, char *message, size_t size) {

@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-#define NIMLLM_ABI 3 /* raised when anything below changes */
+#define NIMLLM_ABI 4 /* raised when anything below changes */
 
 enum {
     NIMLLM_OK = 0,
@@ -135,6 +135,14 @@ NIMLLM_API int64_t nimllm_bytes_per_token(const nimllm_engine *engine);
  * ids and logprobs holds, and the cache holds a part of the text. */
 NIMLLM_API int32_t nimllm_generate(nimllm_engine *engine, const nimllm_request *request, int32_t *ids, double *logprobs,
                                    nimllm_generated *result);
+/* `samples` (1 .. 64) texts of one request at once, each in a branch of its own (see nimllm_fork): sample i is bit for
+ * bit what nimllm_generate draws with seed + i (modulo 2^64), and ends on its own. ids and logprobs are [samples]
+ * [max_tokens], results [samples]; logprobs may be null: they cost a pass over the logits. lookup is not used. The
+ * sequence stays as it is after the request's ids. Branch i stays open and holds sample i without its last id:
+ * nimllm_adopt, then a request that begins with that id, continues it. No branch is open after a failure, nor when the
+ * request was cancelled among its own ids. */
+NIMLLM_API int32_t nimllm_generate_samples(nimllm_engine *engine, const nimllm_request *request, int64_t samples,
+                                           int32_t *ids, double *logprobs, nimllm_generated *results);
 /* One choice from logits [vocabulary], for the token at `index` of its sequence; seen: what the penalty is for. */
 NIMLLM_API int32_t nimllm_choose(const float *logits, int64_t vocabulary, const nimllm_choice *choice,
                                  const int32_t *seen, int64_t n_seen, uint64_t index, int32_t *id, double *logprob);

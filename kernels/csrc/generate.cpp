@@ -1,6 +1,7 @@
 #include "generate.h"
 
 #include <algorithm>
+#include <new>
 
 #include "failure.h"
 #include "model.h"
@@ -126,16 +127,12 @@ void Generation::pass(int32_t id, int64_t room) {
     ++base_;
 }
 
-void Generation::run(const nimllm_request &r, int32_t *ids, double *logprobs, nimllm_generated *result) {
-    *result = nimllm_generated{};
-    result->reason = NIMLLM_STOPPED_LENGTH;
+// Reads the request's ids and makes the logits after the last one known; false when that was cancelled.
+bool Generation::begin(const nimllm_request &r) {
     const int64_t before = int64_t(sequence_.size());
     append(r.ids, r.n_ids, r.cancel);
-    if (int64_t(sequence_.size()) < before + r.n_ids) {
-        result->reason = NIMLLM_STOPPED_CANCEL;
-        return;
-    }
-    if (r.max_tokens == 0) return;
+    if (int64_t(sequence_.size()) < before + r.n_ids) return false;
+    if (r.max_tokens == 0) return true;
     if (sequence_.empty()) throw Failure(NIMLLM_BAD_ARGUMENT, "there is nothing to continue");
     if (!known_) {  // after a truncation: compute the last id again
         const int32_t last = sequence_.back();
@@ -143,6 +140,14 @@ void Generation::run(const nimllm_request &r, int32_t *ids, double *logprobs, ni
         model_.truncate(int64_t(sequence_.size()));
         append(&last, 1, nullptr);
     }
+    return true;
+}
+
+void Generation::run(const nimllm_request &r, int32_t *ids, double *logprobs, nimllm_generated *result) {
+    *result = nimllm_generated{};
+    result->reason = NIMLLM_STOPPED_LENGTH;
+    if (!begin(r)) result->reason = NIMLLM_STOPPED_CANCEL;
+    if (result->reason == NIMLLM_STOPPED_CANCEL || r.max_tokens == 0) return;
     const nimllm_choice &c = r.choice;
     sampler_.begin(sampling_of(c), c.limit ? c.limit : vocabulary_, c.banned, c.n_banned, sequence_.data(),
                    int64_t(sequence_.size()));
@@ -194,6 +199,109 @@ void Generation::run(const nimllm_request &r, int32_t *ids, double *logprobs, ni
         throw;
     }
     settle();
+}
+
+struct Generation::Round {
+    Generation *generation;
+    const float *rows;           // the logits of living[i] begin at i * stride
+    int64_t stride, index;       // stride 0: all choose from one row; index in the sequence of the token to come
+    std::vector<int32_t> first;  // as nimllm_choice, for this token
+    bool wanted;                 // log-probabilities
+    std::vector<int32_t> living, best, id, code;
+    std::vector<double> logprob;
+};
+
+// A thread's share of the choices. What is thrown goes no further than its own sample's code.
+void Generation::choose_some(void *context, int member, int size) {
+    Round &round = *static_cast<Round *>(context);
+    for (size_t i = size_t(member); i < round.living.size(); i += size_t(size)) {
+        Sampler &sampler = round.generation->samplers_[size_t(round.living[i])];
+        round.code[i] = NIMLLM_OK;
+        round.id[i] = round.wanted || !round.first.empty() ? -1 : sampler.greedy(round.best[i]);
+        if (round.id[i] >= 0) continue;
+        try {
+            const Chosen chosen =
+                sampler.choose(round.rows + int64_t(i) * round.stride, round.index, round.first, round.wanted);
+            round.id[i] = chosen.id;
+            round.logprob[i] = chosen.logprob;
+        } catch (const Failure &error) {
+            round.code[i] = error.code;
+        } catch (const std::bad_alloc &) {
+            round.code[i] = NIMLLM_NO_MEMORY;
+        } catch (...) {
+            round.code[i] = NIMLLM_INTERNAL;
+        }
+    }
+}
+
+void Generation::run_samples(const nimllm_request &r, int64_t samples, int32_t *ids, double *logprobs,
+                             nimllm_generated *results) {
+    const auto end_all = [&](int32_t reason) {
+        for (int64_t i = 0; i < samples; ++i) results[i].reason = reason;
+    };
+    std::fill_n(results, samples, nimllm_generated{});
+    end_all(NIMLLM_STOPPED_LENGTH);
+    if (!begin(r)) return end_all(NIMLLM_STOPPED_CANCEL);
+    const int64_t base = int64_t(sequence_.size()), context = model_.config().context;
+    model_.fork(samples, std::max<int64_t>(r.max_tokens, 1));
+    forked(samples);
+    if (r.max_tokens == 0) return;
+    if (r.cancel && *r.cancel) return end_all(NIMLLM_STOPPED_CANCEL);
+    try {
+        while (int64_t(samplers_.size()) < samples) samplers_.emplace_back(vocabulary_);
+        const nimllm_choice &c = r.choice;
+        Round round{this, rows_.data(), 0, base, {c.first, c.first + c.n_first}, logprobs != nullptr, {}, {}, {}, {}, {}};
+        for (int64_t i = 0; i < samples; ++i) {
+            Sampling sampling = sampling_of(c);
+            sampling.seed += uint64_t(i);
+            samplers_[size_t(i)].begin(sampling, c.limit ? c.limit : vocabulary_, c.banned, c.n_banned,
+                                       sequence_.data(), base);
+            round.living.push_back(int32_t(i));
+        }
+        round.best.assign(size_t(samples), -1);
+        round.id.resize(size_t(samples));
+        round.code.resize(size_t(samples));
+        round.logprob.resize(size_t(samples));
+        for (int64_t drawn = 0;; ++drawn, ++round.index) {
+            model_.together(&Generation::choose_some, &round, int64_t(round.living.size()));
+            size_t left = 0;
+            for (size_t i = 0; i < round.living.size(); ++i) {
+                if (round.code[i] != NIMLLM_OK) throw Failure(round.code[i], "a sample cannot go on");
+                const int32_t branch = round.living[i], id = round.id[i];
+                nimllm_generated &result = results[branch];
+                ids[branch * r.max_tokens + drawn] = id;
+                if (logprobs) logprobs[branch * r.max_tokens + drawn] = round.logprob[i];
+                result.count = drawn + 1;
+                if (std::find(r.stop_ids, r.stop_ids + r.n_stop_ids, id) != r.stop_ids + r.n_stop_ids) {
+                    result.reason = NIMLLM_STOPPED_STOP;
+                } else if (result.count < r.max_tokens) {
+                    samplers_[size_t(branch)].see(id);
+                    round.id[left] = id;
+                    round.living[left++] = branch;
+                }
+            }
+            round.living.resize(left);
+            if (!left) return;
+            const bool full = round.index >= context;
+            if (full || (r.cancel && *r.cancel)) {
+                for (const int32_t branch : round.living)
+                    results[branch].reason = full ? NIMLLM_STOPPED_CONTEXT : NIMLLM_STOPPED_CANCEL;
+                return;
+            }
+            if (drawn == 0) {
+                branch_rows_.resize(std::max(branch_rows_.size(), left * size_t(vocabulary_)));
+                round.rows = branch_rows_.data();
+                round.stride = vocabulary_;
+                round.first.clear();
+            }
+            model_.step(round.id.data(), round.living.data(), int64_t(left), branch_rows_.data(), round.best.data());
+            stepped(round.id.data(), round.living.data(), int64_t(left));
+        }
+    } catch (...) {
+        model_.truncate(base);  // ends the branches; the sequence is whole
+        branches_.clear();
+        throw;
+    }
 }
 
 }  // namespace nimllm

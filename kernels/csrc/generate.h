@@ -43,8 +43,14 @@ public:
 
     // As nimllm_generate; the arguments are valid.
     void run(const nimllm_request &request, int32_t *ids, double *logprobs, nimllm_generated *result);
+    // As nimllm_generate_samples; the arguments are valid.
+    void run_samples(const nimllm_request &request, int64_t samples, int32_t *ids, double *logprobs,
+                     nimllm_generated *results);
 
 private:
+    struct Round;  // one choice for every living sample
+    static void choose_some(void *round, int member, int size);
+    bool begin(const nimllm_request &request);
     void append(const int32_t *ids, int64_t n, const volatile int32_t *cancel);
     void pass(int32_t id, int64_t room);
     void settle();
@@ -56,6 +62,8 @@ private:
     Lookup lookup_;
     std::vector<int32_t> sequence_;  // the ids in the cache
     std::vector<std::vector<int32_t>> branches_;  // and those of the open branches
+    std::vector<Sampler> samplers_;  // of the branches
+    std::vector<float> branch_rows_;  // [living, vocabulary] their logits
     std::vector<float> rows_;        // [1 + drafted, vocabulary] logits of the last pass
     std::vector<int32_t> draft_;
     int64_t base_ = 0, at_ = 0;      // tokens in the cache before the draft, and how many of the draft are right so far

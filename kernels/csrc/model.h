@@ -83,6 +83,8 @@ public:
     void fork(int64_t count, int64_t room);
     void step(const int32_t *ids, const int32_t *which, int64_t n, float *logits, int32_t *best = nullptr);
     void adopt(int64_t branch);
+    // Another job for the threads, which are awake after a step: it may not throw. work: as Team::run.
+    void together(Team::Job job, void *context, int64_t work) { team_.run(job, context, work); }
     int64_t branches() const { return int64_t(branches_.size()); }
     int64_t branch_length(int64_t branch) const { return branches_[size_t(branch)]; }
     int64_t room() const { return room_; }

@@ -140,7 +140,12 @@ int32_t Sampler::first_of(float value) const {
     return int32_t(passes().next_above(allowed_.data(), 0, limit_, std::nextafter(value, -INFINITY)));
 }
 
-Chosen Sampler::choose(const float *logits, int64_t index, const std::vector<int32_t> &only) {
+int32_t Sampler::greedy(int32_t best) const {
+    const bool plain = sampling_.temperature == 0 && seen_ids_.empty();
+    return plain && best >= 0 && best < limit_ && !banned_[size_t(best)] ? best : -1;
+}
+
+Chosen Sampler::choose(const float *logits, int64_t index, const std::vector<int32_t> &only, bool wanted) {
     const float top = passes().largest(logits, vocabulary_);
     if (!std::isfinite(top)) throw Failure(NIMLLM_NOT_FINITE, "the highest logit is not finite");
     int32_t id = -1;
@@ -178,6 +183,7 @@ Chosen Sampler::choose(const float *logits, int64_t index, const std::vector<int
             }
         }
     }
+    if (!wanted) return {id, 0};
     return {id, double(logits[id]) - double(top) - passes().log_sum(logits, vocabulary_, top)};
 }
 

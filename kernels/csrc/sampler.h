@@ -37,7 +37,10 @@ public:
                int64_t n_seen);
     // The token at `index` of the sequence. only: when not empty, the token is one of these.
     // Failure(NIMLLM_NOT_FINITE): the largest logit is no number. Failure(NIMLLM_NO_TOKEN): every token is forbidden.
-    Chosen choose(const float *logits, int64_t index, const std::vector<int32_t> &only = {});
+    // wanted: also its log-probability, which costs a pass over the logits; else that is 0.
+    Chosen choose(const float *logits, int64_t index, const std::vector<int32_t> &only = {}, bool wanted = true);
+    // choose() without looking at the logits, where `best`, the id of the largest one, is all that matters: else -1.
+    int32_t greedy(int32_t best) const;
     void see(int32_t id);
 
     // What choose would draw from: ids in ascending order and their probabilities, of sum 1.
