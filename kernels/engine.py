@@ -372,8 +372,11 @@ class Engine:
     def adopt(self, branch: int) -> None:
         """This branch becomes the sequence, the others end; ValueError when it is not open."""
         with self._lock:
-            if self._library.nimllm_adopt(self._open(), branch):
-                raise ValueError(f"branch {branch} is not open")
+            code = self._library.nimllm_adopt(self._open(), branch)
+        if code == _NO_MEMORY:
+            raise MemoryError("not enough memory for the cache")
+        if code:
+            raise ValueError(f"branch {branch} is not open")
 
     def update(self, name: str, tensor: np.ndarray, indices: np.ndarray) -> None:
         """The weights of ``name`` at the flat ``indices`` become those of ``tensor``, and the cache is forgotten.

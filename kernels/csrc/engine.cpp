@@ -174,9 +174,15 @@ int32_t nimllm_adopt(nimllm_engine *engine, int64_t branch) {
     std::unique_lock<std::mutex> lock(engine->mutex, std::try_to_lock);
     if (!lock.owns_lock()) return NIMLLM_BUSY;
     if (branch < 0 || branch >= engine->model.branches()) return NIMLLM_BAD_ARGUMENT;
-    engine->model.adopt(branch);
-    engine->generation.adopted(branch);
-    return NIMLLM_OK;
+    try {  // the cache may have to grow
+        engine->model.adopt(branch);
+        engine->generation.adopted(branch);
+        return NIMLLM_OK;
+    } catch (const std::bad_alloc &) {
+        return NIMLLM_NO_MEMORY;
+    } catch (...) {
+        return NIMLLM_INTERNAL;
+    }
 }
 
 int32_t nimllm_update(nimllm_engine *engine, const char *name, const float *data, int64_t rows, int64_t cols,
