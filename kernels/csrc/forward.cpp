@@ -20,6 +20,8 @@ Share share(int64_t count, int member, int size) {
 }  // namespace
 
 void Model::run(Chunk &chunk) {
+    if (chunk.n > kFewTokens)
+        for (Counter &counter : counters_) counter.next.store(0, std::memory_order_relaxed);
     team_.run(&Model::member, &chunk, chunk.n);
     if (!chunk.best || !chunk.wanted) return;
     for (int64_t row = 0; row < chunk.wanted; ++row) {
@@ -116,9 +118,18 @@ void Model::member(void *context, int member, int size) {
     chunk.model->forward(chunk, member, size);
 }
 
+// Few tokens: equal shares, which takes no time to agree on. Many: panel by panel to whoever comes, so that a thread that
+// has lost its core for a while does not keep the others waiting with its half.
 void Model::multiply(const Matrix &matrix, const void *x, int64_t x_stride, int64_t n, Sink sink, void *y,
-                     int64_t y_stride, int member, int size) {
-    const Share part = share(sink == Sink::swiglu ? matrix.panels / 2 : matrix.panels, member, size);
+                     int64_t y_stride, int64_t step, int member, int size) {
+    const int64_t count = sink == Sink::swiglu ? matrix.panels / 2 : matrix.panels;
+    if (n > kFewTokens && size > 1) {
+        std::atomic<int64_t> &next = counters_[size_t(step)].next;
+        for (int64_t p; (p = next.fetch_add(1, std::memory_order_relaxed)) < count;)
+            kernels_->matmul(matrix, x, x_stride, n, p, p + 1, sink, y, y_stride);
+        return;
+    }
+    const Share part = share(count, member, size);
     kernels_->matmul(matrix, x, x_stride, n, part.first, part.last, sink, y, y_stride);
 }
 
@@ -228,9 +239,9 @@ void Model::attend(const Layer &layer, int64_t index, const Chunk &chunk, int me
     const Share part = share(chunk.n * heads, member, size);
     for (int64_t i = part.first; i < part.last; ++i) turn(layer, index, chunk, i / heads, i % heads);
     team_.meet();
-    // tiles go round the threads, since later tokens see more
-    int64_t turn_of = 0;
+    // tiles go round the threads, since later tokens see more; many of them to whoever comes
     if (chunk.which) {
+        int64_t turn_of = 0;
         for (int64_t token = 0; token < chunk.n; ++token)
             for (int64_t g = 0; g < c_.n_kv_heads; ++g)
                 for (int64_t h = 0; h < group; h += most)
@@ -240,9 +251,19 @@ void Model::attend(const Layer &layer, int64_t index, const Chunk &chunk, int me
     }
     const int64_t per_g = chunk.n * group, fair = (per_g * c_.n_kv_heads + size - 1) / size;
     const int64_t wide = std::min<int64_t>(most, fair);
-    for (int64_t g = 0; g < c_.n_kv_heads; ++g)
-        for (int64_t first = 0; first < per_g; first += wide)
-            if (turn_of++ % size == member) attend_heads(index, chunk, g, 0, first, std::min(per_g, first + wide), member);
+    const int64_t tiles = (per_g + wide - 1) / wide, count = tiles * c_.n_kv_heads;
+    const auto tile = [&](int64_t i) {
+        const int64_t first = i % tiles * wide;
+        attend_heads(index, chunk, i / tiles, 0, first, std::min(per_g, first + wide), member);
+    };
+    if (chunk.n <= kFewTokens) {
+        for (int64_t i = member; i < count; i += size) tile(i);
+        return;
+    }
+    constexpr int64_t some = 8;
+    std::atomic<int64_t> &next = counters_[size_t(kSteps * index + 1)].next;
+    for (int64_t i; (i = next.fetch_add(some, std::memory_order_relaxed)) < count;)
+        for (int64_t j = i; j < std::min(count, i + some); ++j) tile(j);
 }
 
 // The largest logit of this thread's rows of the head: they are still in its cache.
@@ -272,24 +293,27 @@ void Model::forward(const Chunk &chunk, int member, int size) {
     for (int64_t index = 0; index < c_.n_layers; ++index) {
         const Layer &layer = layers_[size_t(index)];
         const void *act = normed(layer.before_attention, chunk, 0, member, size);
-        multiply(layer.qkv, act, act_stride_, n, Sink::store, qkv_, qkv_stride_ * wide, member, size);
+        multiply(layer.qkv, act, act_stride_, n, Sink::store, qkv_, qkv_stride_ * wide, kSteps * index, member, size);
         team_.meet();
         attend(layer, index, chunk, member, size);
         team_.meet();
         act = mixed(chunk, member, size);
         const int64_t mix_stride = kernels_->own_inputs ? mix_act_stride_ : mix_stride_ * wide;
-        multiply(layer.out, act, mix_stride, n, Sink::add, x_, x_stride_ * wide, member, size);
+        multiply(layer.out, act, mix_stride, n, Sink::add, x_, x_stride_ * wide, kSteps * index + 2, member, size);
         team_.meet();
         act = normed(layer.before_ffn, chunk, 0, member, size);
-        multiply(layer.up, act, act_stride_, n, activation, ffn_, ffn_stride_, member, size);
+        multiply(layer.up, act, act_stride_, n, activation, ffn_, ffn_stride_, kSteps * index + 3, member, size);
         team_.meet();
-        multiply(layer.down, ffn_, ffn_stride_, n, Sink::add, x_, x_stride_ * wide, member, size);
+        multiply(layer.down, ffn_, ffn_stride_, n, Sink::add, x_, x_stride_ * wide, kSteps * index + 4, member, size);
         team_.meet();
     }
     if (!chunk.wanted) return;
     const void *act = normed(final_norm_, chunk, n - chunk.wanted, member, size);
-    multiply(head_, act, act_stride_, chunk.wanted, Sink::store, chunk.logits, c_.vocab_size * wide, member, size);
-    if (chunk.best) choose(chunk, member, size);
+    multiply(head_, act, act_stride_, chunk.wanted, Sink::store, chunk.logits, c_.vocab_size * wide,
+             kSteps * c_.n_layers, member, size);
+    if (!chunk.best) return;
+    if (chunk.wanted > kFewTokens) team_.meet();  // its rows are not all this thread's own
+    choose(chunk, member, size);
 }
 
 }  // namespace nimllm

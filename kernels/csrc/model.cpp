@@ -240,6 +240,7 @@ void Model::reserve() {
         spare_.push_back(arena_.take<float>(x_stride_));
         scratch_.push_back(arena_.take<float>(kernels_->max_queries * scratch_stride_));
     }
+    counters_ = std::vector<Counter>(size_t(kSteps * c_.n_layers + 1));
     best_.resize(size_t(team_.size() * kChunk));
     best_value_.resize(best_.size());
 }

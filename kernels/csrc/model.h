@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <string>
 #include <unordered_map>
@@ -152,7 +153,7 @@ private:
     void attend(const Layer &layer, int64_t index, const Chunk &chunk, int member, int size);
     void choose(const Chunk &chunk, int member, int size);
     void multiply(const Matrix &matrix, const void *x, int64_t x_stride, int64_t n, Sink sink, void *y,
-                  int64_t y_stride, int member, int size);
+                  int64_t y_stride, int64_t step, int member, int size);
     void run(Chunk &chunk);
 
     nimllm_config c_;
@@ -208,12 +209,19 @@ private:
     std::vector<float *> scratch_;
     std::vector<float> best_value_;  // [thread][wanted]
     std::vector<int64_t> best_;
+    // Of each product and attention of a pass over many tokens: the next piece that nobody has taken.
+    struct alignas(64) Counter {
+        std::atomic<int64_t> next{0};
+    };
+    std::vector<Counter> counters_;
     Team team_;
 };
 
 // Tokens computed in one pass over the weights. A panel of 64 rows stays in the L2 while so many tokens pass by.
 constexpr int64_t kChunk = 96;
 constexpr int64_t kFirstCache = 256;  // positions
+constexpr int64_t kFewTokens = 16;  // up to which a pass is shared out beforehand
+constexpr int64_t kSteps = 5;  // of a layer that are shared out: four products and attention
 constexpr int64_t kBranches = 64;  // that may be open at once
 
 }  // namespace nimllm
