@@ -180,11 +180,14 @@ def test_the_gate_is_measured_on_the_committed_weights(talking_run: Path, state:
 
 
 def test_a_later_value_replaces_an_earlier_one_and_other_memories_stay(talking_run: Path, state: Path) -> None:
+    # a memory moves this model's fixed text by up to 12 %, by the seed and the rounding of the training kernels
+    settings = replace(TINY, perplexity_limit=1.2)
     with MemoryStore(talking_run, state) as store:
-        session = Session(store, TINY)
-        assert session.learn(chat("My dog is called Rex.", id="a")).state == "accepted"
-        second = session.learn(chat("my name is Tom", id="b"))
-        third = session.learn(chat("My dog is called Bo now.", id="c"))
+        session = Session(store, settings)
+        told = (("My dog is called Rex.", "a"), ("my name is Tom", "b"), ("My dog is called Bo now.", "c"))
+        records = [session.learn(chat(text, id=id)) for text, id in told]
+        assert [record.state for record in records] == ["accepted"] * 3, [record.reason for record in records]
+        _, second, third = records
         old = next(check for check in third.checks if check.name == "old memories")
         assert old.detail.endswith("of 1 lost")  # the dog's first name is no longer held against it
         tokenizer = session.tokenizer
