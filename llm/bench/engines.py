@@ -44,7 +44,7 @@ class EngineContestant:
         self.threads = int(getattr(self._engine, "threads", 1))
         isa = getattr(self._engine, "isa", "")
         self.what = f"{implementation}{f' {isa}' if isa else ''}"
-        if samples > 1 and not hasattr(self._engine, "fork"):
+        if samples > 1 and not hasattr(self._engine, "generate_samples"):
             raise NimError("this engine decodes one text at a time", f"{implementation} has no batched decode",
                            "leave --samples out", 2)
 
@@ -57,7 +57,7 @@ class EngineContestant:
     def measure(self) -> dict[str, float]:
         if not self._tokens:
             return {"prefill": steady(self._read)}
-        return {"decode": steady(self._decode if self._samples == 1 else self._decode_branches)}
+        return {"decode": steady(self._decode if self._samples == 1 else self._decode_samples)}
 
     def _read(self) -> float:
         self._engine.truncate(0)
@@ -82,17 +82,18 @@ class EngineContestant:
             logits = engine.extend([int(logits.argmax())])
         return self._tokens / (time.perf_counter() - began)
 
-    def _decode_branches(self) -> float:
-        """Tokens per second of all texts together, each greedy after its own first token."""
+    def _decode_samples(self) -> float:
+        """Tokens per second of all texts together; the first token of each comes with the prompt, as in _decode. All
+        are greedy, and so the same: what is computed, and how long that takes, does not depend on what they say."""
         engine = self._engine
         engine.truncate(0)
-        first = np.argsort(engine.extend(self._ids))[::-1][:self._samples]  # different texts, as sampling makes them
-        engine.fork(self._samples, self._tokens)
-        ids = first
+        engine.extend(self._ids)
         began = time.perf_counter()
-        for _ in range(self._tokens):
-            ids = engine.step(ids).argmax(1)
-        return self._samples * self._tokens / (time.perf_counter() - began)
+        texts = engine.generate_samples(self._samples, self._tokens + 1)
+        seconds = time.perf_counter() - began
+        if any(len(text.ids) != self._tokens + 1 for text in texts):
+            raise NimError(f"the engine drew {[len(text.ids) for text in texts]} tokens instead of {self._tokens + 1}")
+        return self._samples * self._tokens / seconds
 
     def close(self) -> None:
         self._engine.close()

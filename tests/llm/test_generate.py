@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -529,3 +530,41 @@ def test_the_table_can_choose_the_backend(generator: Generator, run: Path, monke
     chosen = Generator.load(run, threads=1)
     assert chosen.backend_name == "torch"
     chosen.close()
+
+
+# -- several texts at once -------------------------------------------------------------------------------------------
+
+
+def one_by_one(generator: Generator, ids: list[int], count: int, tokens: int, sampling: Sampling, **rules: Any) -> list:
+    return [generator.complete(ids, tokens, sampling=replace(sampling, seed=sampling.seed + i), **rules)
+            for i in range(count)]
+
+
+def told(texts: list) -> list:
+    return [(text.ids, text.text, text.stopped, text.stop_id, pytest.approx(text.logprob, abs=1e-3)) for text in texts]
+
+
+@pytest.mark.parametrize("rules", [{}, {"stop_strings": ["e", " | "]}, {"stop_ids": range(100, 140)},
+                                   {"allowed_first": [70, 71, 90], "banned": range(100, 300)}])
+def test_many_texts_are_single_ones(generator: Generator, rules: dict) -> None:
+    sampling, ids = Sampling(1.0, seed=5), prompt(generator)
+    want = one_by_one(generator, ids, 6, 40, sampling, **rules)
+    many = generator.complete_many(ids, 6, 40, sampling=sampling, **rules)
+    assert told(many) == told(want)
+    assert len({tuple(text.ids) for text in want}) > 1
+    if "stop_ids" in rules or "stop_strings" in rules:
+        assert any(text.stopped == "stop" for text in want)
+    assert told([generator.complete(ids, 40, sampling=sampling, **rules)]) == told(want[:1]), "the cache is right"
+
+
+def test_many_texts_end_with_the_context(generator: Generator) -> None:
+    context = generator.config.context
+    ids = (prompt(generator) * 100)[:context - 3]
+    many = generator.complete_many(ids, 3, 50, sampling=Sampling(1.0))
+    assert told(many) == told(one_by_one(generator, ids, 3, 50, Sampling(1.0)))
+    assert "context" in {text.stopped for text in many}
+    for count in (0, 65):
+        with pytest.raises(ValueError, match="1 to 64"):
+            generator.complete_many(ids, count, 5)
+    with pytest.raises(NimError, match="too long"):
+        generator.complete_many(ids * 2, 2, 5)
