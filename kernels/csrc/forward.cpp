@@ -209,7 +209,7 @@ void Model::attend_heads(int64_t index, const Chunk &chunk, int64_t g, int64_t t
     }
     a.head_dim = hd;
     a.value_stride = value_stride_;
-    a.alone = chunk.n == 1;
+    a.alone = chunk.n == 1 || chunk.which != nullptr;
     a.soon = soon;
     a.scratch = scratch_[size_t(member)];
     a.scratch_stride = scratch_stride_;

@@ -30,7 +30,7 @@ struct Attend {
     const float *query[4];
     int64_t length[4];  // how many positions each one sees, over both runs
     float *out[4];      // head_dim of each
-    bool alone;         // one token: the cache was last read a whole pass over the weights ago
+    bool alone;         // one token, or branches: the cache was last read a whole pass over the weights ago
     const void *soon;   // the keys read next, or null
     float *scratch;     // [4][scratch_stride]
     int64_t scratch_stride;

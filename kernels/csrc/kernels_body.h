@@ -241,17 +241,21 @@ struct Quantised {
                         // In 8 bits one core asks for more than the hardware foresees: 48M decoding, all products of a
                         // token, 740 us without and 640 with (10M: 67 and 58). In 4 bits, and in bf16, it costs.
                         if (F == Format::q8 && T == 1) __builtin_prefetch(at + 4096);
+                        // Several tokens keep the core busy while the next panel comes: eight at 48M, one core, 1.9 ms
+                        // a step instead of 2.3 in 4 bits, 2.5 instead of 3.0 in 8.
+                        if (T > 1) __builtin_prefetch(at + m.panel_bytes());
                     }
                     for (int t = 0; t < T; ++t) {
-                        int32_t four[2];
+                        int32_t low, high;
                         if constexpr (F == Format::q8) {
-                            __builtin_memcpy(four, in[t]->q + 4 * s, 4);
-                            for (int v = 0; v < VECTORS; ++v) acc[t][v] = DOT8(acc[t][v], held[v], four[0]);
+                            __builtin_memcpy(&low, in[t]->q + 4 * s, 4);
+                            for (int v = 0; v < VECTORS; ++v) acc[t][v] = DOT8(acc[t][v], held[v], low);
                         } else {
-                            __builtin_memcpy(four, in[t]->q + 8 * s, 8);
+                            __builtin_memcpy(&low, in[t]->q + 8 * s, 4);
+                            __builtin_memcpy(&high, in[t]->q + 8 * s + 4, 4);
                             for (int v = 0; v < VECTORS; ++v) {
-                                acc[t][v] = DOT8(acc[t][v], held[v] & 0x0f0f0f0fu, four[0]);
-                                acc[t][v] = DOT8(acc[t][v], (held[v] >> 4) & 0x0f0f0f0fu, four[1]);
+                                acc[t][v] = DOT8(acc[t][v], held[v] & 0x0f0f0f0fu, low);
+                                acc[t][v] = DOT8(acc[t][v], (held[v] >> 4) & 0x0f0f0f0fu, high);
                             }
                         }
                     }
