@@ -211,6 +211,7 @@ void Model::attend_heads(int64_t index, const Chunk &chunk, int64_t g, int64_t t
     a.value_stride = value_stride_;
     a.alone = chunk.n == 1 || chunk.which != nullptr;
     a.soon = soon;
+    a.soon_positions = chunk.position(token) + 1 - (chunk.which ? a.run[0].positions : 0);
     a.scratch = scratch_[size_t(member)];
     a.scratch_stride = scratch_stride_;
     for (int64_t j = first; j < last; ++j) {
@@ -242,11 +243,17 @@ void Model::attend(const Layer &layer, int64_t index, const Chunk &chunk, int me
     // tiles go round the threads, since later tokens see more; many of them to whoever comes
     if (chunk.which) {
         int64_t turn_of = 0;
+        const auto next = [&](int64_t token, int64_t g) -> const void * {  // the keys of this thread's next tile
+            token += g / c_.n_kv_heads;
+            if (token >= chunk.n) return nullptr;
+            return keys(tails_[size_t(chunk.which[token])], index, g % c_.n_kv_heads);
+        };
         for (int64_t token = 0; token < chunk.n; ++token)
             for (int64_t g = 0; g < c_.n_kv_heads; ++g)
                 for (int64_t h = 0; h < group; h += most)
                     if (turn_of++ % size == member)
-                        attend_heads(index, chunk, g, token, h, std::min(group, h + most), member);
+                        attend_heads(index, chunk, g, token, h, std::min(group, h + most), member,
+                                     next(token, g + size));
         return;
     }
     const int64_t per_g = chunk.n * group, fair = (per_g * c_.n_kv_heads + size - 1) / size;

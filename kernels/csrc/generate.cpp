@@ -250,7 +250,8 @@ void Generation::run_samples(const nimllm_request &r, int64_t samples, int32_t *
     try {
         while (int64_t(samplers_.size()) < samples) samplers_.emplace_back(vocabulary_);
         const nimllm_choice &c = r.choice;
-        Round round{this, rows_.data(), 0, base, {c.first, c.first + c.n_first}, logprobs != nullptr, {}, {}, {}, {}, {}};
+        Round round{this, rows_.data(), 0, base, {c.first, c.first + c.n_first}, logprobs != nullptr,
+                    {},   {},           {}, {}, {}};
         for (int64_t i = 0; i < samples; ++i) {
             Sampling sampling = sampling_of(c);
             sampling.seed += uint64_t(i);

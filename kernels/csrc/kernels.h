@@ -32,6 +32,7 @@ struct Attend {
     float *out[4];      // head_dim of each
     bool alone;         // one token, or branches: the cache was last read a whole pass over the weights ago
     const void *soon;   // the keys read next, or null
+    int64_t soon_positions;
     float *scratch;     // [4][scratch_stride]
     int64_t scratch_stride;
 };

@@ -507,7 +507,7 @@ static void attend_tile(const Attend &a) {
         for (; block < blocks; ++block) scores<C, T, 1>(a, keys, block, to + block * LANES);
         to += blocks * LANES;
     }
-    if (a.soon) ask_for(a.soon, longest * a.head_dim * int64_t(sizeof(C)));
+    if (a.soon) ask_for(a.soon, a.soon_positions * a.head_dim * int64_t(sizeof(C)));
     float total[T];
     for (int t = 0; t < T; ++t) total[t] = soften(a.scratch + t * a.scratch_stride, a.length[t], to);
     int64_t d = 0;
