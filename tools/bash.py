@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import select
@@ -11,7 +12,7 @@ import signal
 import termios
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,7 +36,22 @@ def _spawner() -> ThreadPoolExecutor:
         return _spawners[os.getpid()]
 
 
+def _dies_with_parent() -> Callable[[], None]:
+    """What makes a forked child be killed with this process, where the system can (prctl is Linux's)."""
+    try:
+        prctl = ctypes.CDLL(None).prctl
+    except (OSError, AttributeError):
+        return lambda: None
+    return lambda: prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+
+
+# Found before the fork. Without it bash outlives a killed harness for as long as its command does: it answers a hang-up
+# only when the command has ended. When bash is killed, the kernel hangs up on the command.
+_die_with_parent = _dies_with_parent()
+
+
 def _child_signals() -> None:
+    _die_with_parent()
     # Python ignores SIGPIPE, and a background nimllm SIGINT; both would be inherited for good by everything bash runs.
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
