@@ -5,7 +5,7 @@ from setuptools import Extension, setup
 SOURCES = ["engine", "model", "packing", "forward", "threads", "json", "weights_file", "weights_writer", "packed_model",
            "sampler", "generate", "kernels_portable", "kernels_avx2", "kernels_avx512"]
 HEADERS = ["engine.h", "failure.h", "json.h", "weights_file.h", "packed_model.h", "sampler.h", "sampler_body.h",
-           "generate.h", "model.h", "packing.h", "threads.h", "kernels.h", "kernels_body.h"]
+           "generate.h", "model.h", "packing.h", "threads.h", "kernels.h", "kernels_body.h", "attend_body.h"]
 
 SOURCES += ["bandwidth", "peaks"]  # what the machine can do: nimllm bench
 HEADERS += ["limits.h", "limits_threads.h"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,14 +59,17 @@ class PackedModel:
             return None
         try:
             engine = Engine.open(path, self._threads)
-        except (ValueError, MemoryError):
+        except ValueError:
             path.unlink(missing_ok=True)  # damaged, or of another version: made again
             return None
+        except MemoryError as error:
+            raise NimError(f"there is not enough memory for {self.file}", str(error), "use a smaller model") from None
         if (engine.vocab_size, engine.context, engine.dtype) != (
                 self.config.vocab_size, self.config.context, self.dtype):
             engine.close()
             return None
-        os.utime(path)
+        with suppress(OSError):  # another process may have put it out in this moment
+            os.utime(path)
         return engine
 
     def _from_weights(self) -> Engine:
@@ -79,11 +83,9 @@ class PackedModel:
                            ) from None
         path = packed_path(self.file, self.dtype)
         if path is not None:
-            try:
+            with suppress(OSError):  # only a cache
                 engine.save(path)
                 _evict(path.parent)
-            except OSError:
-                pass  # only a cache
         return engine
 
     def _read(self, path: Path) -> dict[str, np.ndarray]:

@@ -269,11 +269,12 @@ int main(int count, char **words) {
         mkdir(corpus_folder.c_str(), 0777);
         return seeds(corpus_folder).empty();
     }
-    char folder[] = "/tmp/weights-fuzz-XXXXXX";
-    if (!mkdtemp(folder)) return 2;
+    const char *temporary = std::getenv("TMPDIR");
+    std::string folder = std::string(temporary && *temporary ? temporary : "/tmp") + "/weights-fuzz-XXXXXX";
+    if (!mkdtemp(&folder[0])) return 2;
     std::vector<Bytes> corpus = seeds(folder);
     for (size_t i = 0; i < corpus.size(); ++i) std::remove((folder + ("/seed" + std::to_string(i)) + ".safetensors").c_str());
-    rmdir(folder);
+    rmdir(folder.c_str());
     for (const Bytes &bytes : corpus) {
         const std::string outcome = run(bytes);
         if (!outcome.empty()) return std::fprintf(stderr, "a seed was refused: %s\n", outcome.c_str()), 1;
