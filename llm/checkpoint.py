@@ -98,6 +98,11 @@ def _header(path: Path) -> tuple[dict[str, dict], int]:
     return entries, 8 + length
 
 
+def is_fp32(path: Path) -> bool:
+    """Whether every tensor of the file is fp32, so that it can be mapped; NimError when it is no safetensors file."""
+    return all(entry.get("dtype") == "F32" for entry in _header(Path(path))[0].values())
+
+
 def read_tensors(path: Path, mapped: bool = False) -> dict[str, np.ndarray]:
     """Every tensor of a safetensors file as fp32 (fp16 and bf16 are widened exactly).
 

@@ -177,18 +177,16 @@ class Generator:
             raise NimError(f"the torch backend has no {dtype} weights", "only the C++ engine rounds to 8 and 4 bits",
                            "use fp32 or bf16, or install nimllm where a C++ compiler is", 2)
 
-        base, chosen = run / "model.safetensors", Path(weights or run / "model.safetensors")
+        chosen = Path(weights or run / "model.safetensors")
         if name == "engine":
             from nimllm.llm.packed import PackedModel
 
-            packed = PackedModel(config, base if base.exists() else chosen, dtype, threads)
+            packed = PackedModel(config, chosen, dtype, threads)
 
             def change(path: Path) -> Backend:
                 packed.change(path)
                 return packed.engine
 
-            if chosen != packed.file:
-                packed.change(chosen)
             return Generator(config, tokenizer, packed.engine, name, change)
 
         def reopen(path: Path) -> Backend:

@@ -48,14 +48,19 @@ def test_the_second_start_computes_on_the_kept_file(tmp_path: Path, cache: Path,
         assert np.array_equal(model.engine.extend_all(IDS), fresh(base, dtype))
         model.engine.close()
     assert [path.stat().st_mode & 0o077 for path in (cache, cache.parent)] == [0, 0]
-    kept = packed_path(base, dtype)
+    kept = packed_path(CONFIG, base, dtype)
     assert kept is not None and kept.parent == cache and len(list(cache.iterdir())) == 1
-    # that it is read, and not only written: of the weights only size and time are left
+    # that it is read, and not only written: of the weights only the header, the size and the time are left
     state = base.stat()
     with open(base, "r+b") as file:
-        file.write(bytes(state.st_size))
+        header = 8 + int.from_bytes(file.read(8), "little")
+        file.seek(header)
+        file.write(bytes(state.st_size - header))
     os.utime(base, ns=(state.st_atime_ns, state.st_mtime_ns))
-    PackedModel(CONFIG, base, dtype).engine.close()
+    with Engine(CONFIG.model_dump(), read_tensors(base), dtype) as engine:
+        zeros = engine.extend_all(IDS)
+    logits = PackedModel(CONFIG, base, dtype).engine.extend_all(IDS)
+    assert not np.array_equal(logits, zeros)
 
 
 def test_another_file_under_the_same_name_is_packed_anew(tmp_path: Path) -> None:
@@ -65,10 +70,35 @@ def test_another_file_under_the_same_name_is_packed_anew(tmp_path: Path) -> None
     assert np.array_equal(PackedModel(CONFIG, base, "q8").engine.extend_all(IDS), fresh(base, "q8"))
 
 
+def test_another_shape_for_the_same_weights_is_packed_anew(tmp_path: Path) -> None:
+    """config.json edited: nothing about the weights file tells."""
+    base = write(tmp_path / "model.safetensors", tensors())
+    PackedModel(CONFIG, base, "q8").engine.close()
+    other = CONFIG.model_copy(update={"rope_theta": 300.0})
+    with Engine(other.model_dump(), read_tensors(base), "q8") as engine:
+        want = engine.extend_all(IDS)
+    assert np.array_equal(PackedModel(other, base, "q8").engine.extend_all(IDS), want)
+    assert not np.array_equal(want, fresh(base, "q8"))
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_session_that_starts_on_a_head_takes_the_next_one(tmp_path: Path, kept: bool) -> None:
+    """The second head takes the first one's name; the engine must still know what it has."""
+    head = write(tmp_path / "head.safetensors", tensors(1))
+    if kept:
+        PackedModel(CONFIG, head, "q8").engine.close()
+    model = PackedModel(CONFIG, head, "q8")
+    values = tensors(1)
+    values["model.layers.0.mlp.up_proj.weight"][2, 3] += 1
+    model.change(write(head, values))
+    assert np.array_equal(model.engine.extend_all(IDS), fresh(head, "q8"))
+    model.engine.close()
+
+
 def test_a_damaged_or_foreign_kept_file_is_made_again(tmp_path: Path) -> None:
     base = write(tmp_path / "model.safetensors", tensors())
     PackedModel(CONFIG, base, "q8").engine.close()
-    kept = packed_path(base, "q8")
+    kept = packed_path(CONFIG, base, "q8")
     assert kept is not None
     whole = kept.read_bytes()
     for content in (whole[:100], b"GGUF" + whole, b""):
@@ -84,15 +114,23 @@ def test_nothing_is_lost_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: 
     assert np.array_equal(PackedModel(CONFIG, base, "q8").engine.extend_all(IDS), fresh(base, "q8"))
 
 
+def test_kept_files_stay_below_their_share_of_the_disk(tmp_path: Path, cache: Path,
+                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nimllm.llm.packed.KEPT_BYTES", 1)
+    for i in range(3):
+        PackedModel(CONFIG, write(tmp_path / f"{i}.safetensors", tensors(i)), "fp32").engine.close()
+    assert [path.name for path in cache.iterdir()] == [packed_path(CONFIG, tmp_path / "2.safetensors", "fp32").name]  # type: ignore[union-attr]
+
+
 def test_the_oldest_kept_files_go(tmp_path: Path, cache: Path) -> None:
     files = [write(tmp_path / f"{i}.safetensors", tensors(i)) for i in range(KEPT + 3)]
     for age, base in enumerate(files):
         PackedModel(CONFIG, base, "fp32").engine.close()
-        kept = packed_path(base, "fp32")
+        kept = packed_path(CONFIG, base, "fp32")
         assert kept is not None
         os.utime(kept, (age + 1, age + 1))
     left = {path.name for path in cache.iterdir()}
-    assert len(left) == KEPT and all(packed_path(base, "fp32").name in left for base in files[-KEPT:])  # type: ignore[union-attr]
+    assert len(left) == KEPT and all(packed_path(CONFIG, base, "fp32").name in left for base in files[-KEPT:])  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16", "q8", "q4"])
