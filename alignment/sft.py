@@ -148,7 +148,8 @@ def _data_of(out: Path) -> list[int]:
 def fine_tune(run: Path, out: Path, args: argparse.Namespace, say: Callable[[str], None],
               show: Callable[..., None] | None = None) -> int:
     """Prepares and trains; see :func:`main`."""
-    from nimllm.llm.train import Trainer, TrainSettings, write_json
+    from nimllm.llm.settings import TrainSettings
+    from nimllm.llm.train import Trainer, write_json
 
     config, tokenizer = read_config(run), Tokenizer.load(run)
     started = (out / "last.safetensors").exists() or (out / "model.safetensors").exists()

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nimllm.errors import NimError, UsageError
-from nimllm.llm.config import SIZES, ModelConfig, preset
+from nimllm.llm.config import ModelConfig
+from nimllm.llm.presets import SIZES, preset
 
 # what a corpus of so many bytes can feed (about 20 tokens a parameter would be ideal; small texts are repeated)
 _SIZE_BY_BYTES = ((200_000, "tiny"), (4_000_000, "nimllm-2m"), (120_000_000, "nimllm-10m"))
@@ -175,7 +176,7 @@ def _remember(run: Path, args: argparse.Namespace) -> None:
 
 
 def _settings(args: argparse.Namespace, size: str, config: ModelConfig, tokens: int) -> Any:
-    from nimllm.llm.train import TrainSettings
+    from nimllm.llm.settings import TrainSettings
 
     rows = max(1, round(args.batch_tokens / config.context))
     micro = min(rows, args.micro_batch or rows)

@@ -45,40 +45,9 @@ def _memory(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "data", nargs="*", metavar="FILE", help="text files, folders, .jsonl, .parquet, or - for standard input"
-    )
-    parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/<name of the first file>)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    parser.add_argument(
-        "--size", metavar="NAME", help="tiny, nimllm-2m, nimllm-10m, nimllm-30m, … (default: by corpus)"
-    )
-    parser.add_argument("--tokenizer", choices=("bpe", "char"), default="bpe")
-    parser.add_argument("--vocab-size", type=int, metavar="N")
-    parser.add_argument("--context", type=int, metavar="N", help="tokens the model sees at once")
-    parser.add_argument("--steps", type=int, metavar="N", help="optimizer steps (default: from --epochs)")
-    parser.add_argument("--epochs", type=float, default=4.0, metavar="N", help="passes over the text (default 4)")
-    parser.add_argument("--batch-tokens", type=int, default=8192, metavar="N", help="tokens per step (default 8192)")
-    parser.add_argument(
-        "--micro-batch", type=int, metavar="ROWS", help="rows computed at once (default: all of a step)"
-    )
-    parser.add_argument("--lr", type=float, help="peak learning rate (default by size and optimizer)")
-    parser.add_argument("--warmup", type=int, metavar="STEPS")
-    parser.add_argument("--optimizer", choices=("adamw", "muon"), default="adamw")
-    parser.add_argument("--schedule", choices=("cosine", "wsd"), default="cosine")
-    parser.add_argument("--weight-decay", type=float, default=0.1)
-    parser.add_argument("--dropout", type=float)
-    parser.add_argument("--eval-every", type=int, metavar="STEPS")
-    parser.add_argument("--val-fraction", type=float, default=0.05)
-    parser.add_argument("--save-seconds", type=float, default=60.0, help="seconds between checkpoints (default 60)")
-    parser.add_argument("--sample", default="", metavar="TEXT", help="prompt of the samples shown while training")
-    parser.add_argument("--column", default="text", help="text column of parquet and JSONL (default: text)")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--dtype", choices=("auto", "fp32", "bf16"), default="auto")
-    parser.add_argument("--threads", type=int, default=0, metavar="N")
-    parser.add_argument("--compile", action="store_true", help="torch.compile (15-20 s before the first step)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plain", action="store_true", help="plain progress lines")
+    from nimllm.llm.options import add
+
+    add(parser)
 
 
 def _chat(parser: argparse.ArgumentParser) -> None:
@@ -142,25 +111,9 @@ def _memory_command(parser: argparse.ArgumentParser) -> None:
 
 
 def _align(parser: argparse.ArgumentParser) -> None:
-    methods = parser.add_subparsers(dest="method", metavar="METHOD", required=True)
-    sft = methods.add_parser(
-        "sft",
-        help="supervised fine-tuning on conversations",
-        description=("Fine-tune on conversations; the loss is on the assistant's tokens only."),
-    )
-    sft.add_argument("data", nargs="+", metavar="FILE", help='JSONL or parquet with "messages" or "turns"')
-    sft.add_argument("--model", metavar="DIR", help="run folder to start from (default: the shipped one)")
-    sft.add_argument("--out", metavar="DIR", required=True)
-    sft.add_argument("--resume", action="store_true")
-    sft.add_argument("--epochs", type=float, default=2.0)
-    sft.add_argument("--lr", type=float, default=3e-4)
-    sft.add_argument("--batch-tokens", type=int, default=8192)
-    sft.add_argument("--val-fraction", type=float, default=0.05)
-    sft.add_argument("--skip-long", action="store_true", help="leave out conversations longer than the context")
-    sft.add_argument("--device", default="auto")
-    sft.add_argument("--threads", type=int, default=0)
-    sft.add_argument("--seed", type=int, default=0)
-    sft.add_argument("--plain", action="store_true")
+    from nimllm.alignment.options import add
+
+    add(parser)
 
 
 def _eval(parser: argparse.ArgumentParser) -> None:

@@ -26,9 +26,11 @@ from nimllm.alignment.memory import facts
 from nimllm.errors import NimError
 from nimllm.llm import tokenizer as tokenizers
 from nimllm.llm.checkpoint import write_tensors
-from nimllm.llm.config import ModelConfig, preset
+from nimllm.llm.config import ModelConfig
+from nimllm.llm.presets import preset
+from nimllm.llm.settings import TrainSettings
 from nimllm.llm.tokenizer import Tokenizer
-from nimllm.llm.train import Interrupted, Progress, Trainer, TrainSettings, write_json
+from nimllm.llm.train import Interrupted, Progress, Trainer, write_json
 from recipes import card, corpus, episodes
 from recipes.mixture import Mixture, corpus_stage, say
 

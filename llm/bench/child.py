@@ -33,9 +33,10 @@ def ours(spec: Spec) -> Step:
     import numpy as np
 
     from nimllm.llm.config import ModelConfig
+    from nimllm.llm.settings import TrainSettings
     from nimllm.llm.shards import ShardWriter
     from nimllm.llm.tokenizer import train_char
-    from nimllm.llm.train import Trainer, TrainSettings
+    from nimllm.llm.train import Trainer
 
     config = ModelConfig(**spec["config"])
     folder = tempfile.TemporaryDirectory(prefix="nimllm-bench-")

@@ -11,7 +11,7 @@ from memory_samples import write_run
 
 from nimllm.alignment.memory import facts
 from nimllm.llm.checkpoint import expected_shapes
-from nimllm.llm.config import preset
+from nimllm.llm.presets import preset
 from nimllm.llm.tokenizer import Tokenizer, train_bpe
 
 
@@ -37,8 +37,9 @@ def talking_run(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) 
     import torch
 
     from nimllm.llm.packing import Packer
+    from nimllm.llm.settings import TrainSettings
     from nimllm.llm.shards import ShardWriter
-    from nimllm.llm.train import Trainer, TrainSettings, write_json
+    from nimllm.llm.train import Trainer, write_json
     from nimllm.llm.turns import render
 
     torch.set_num_threads(1)

@@ -16,7 +16,8 @@ import safetensors.numpy
 from nimllm.errors import NimError
 from nimllm.llm import checkpoint
 from nimllm.llm.checkpoint import check_tensors, expected_shapes, fingerprint, read_tensors, write_tensors
-from nimllm.llm.config import ModelConfig, preset
+from nimllm.llm.config import ModelConfig
+from nimllm.llm.presets import preset
 
 VARIETIES = [{}, {"bias": True}, {"pos": "learned", "norm": "layer", "ffn": "gelu", "bias": True, "tied": False},
              {"ffn": "relu2", "norm": "layer", "qk_norm": False, "embed_norm": True},

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from nimllm.errors import NimError
-from nimllm.llm.config import SIZES, ModelConfig, preset, read_config
+from nimllm.llm.config import ModelConfig, read_config
+from nimllm.llm.presets import SIZES, preset
 
 GOOD: dict[str, Any] = dict(vocab_size=100, n_layers=2, d_model=64, n_heads=4, n_kv_heads=2, head_dim=16, d_ff=128,
                             context=32)

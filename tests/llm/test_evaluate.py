@@ -12,9 +12,9 @@ import pytest
 
 from nimllm.errors import NimError
 from nimllm.llm.checkpoint import expected_shapes, write_tensors
-from nimllm.llm.config import preset
 from nimllm.llm.evaluate import main, measure
 from nimllm.llm.generate import Generator
+from nimllm.llm.presets import preset
 from nimllm.llm.text import Document
 from nimllm.llm.tokenizer import train_char
 from nimllm.llm.turns import Turn, render

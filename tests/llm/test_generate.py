@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from nimllm.errors import NimError
 from nimllm.llm.checkpoint import expected_shapes, read_tensors, write_tensors
-from nimllm.llm.config import ModelConfig, preset
+from nimllm.llm.config import ModelConfig
 from nimllm.llm.generate import Generator, Sampling, TextStream
+from nimllm.llm.presets import preset
 from nimllm.llm.tokenizer import Tokenizer, train_bpe, train_char
 
 TEXTS = [f"find . -name '*.{kind}' | xargs wc -l | sort -n\n" * 4 for kind in ("py", "txt", "md", "json")]

@@ -17,13 +17,15 @@ import torch
 
 from nimllm.errors import NimError
 from nimllm.llm.batches import IGNORE, Windows
-from nimllm.llm.config import SIZES, ModelConfig, preset, read_config
+from nimllm.llm.config import ModelConfig, read_config
 from nimllm.llm.model import GPT, KeyValues
 from nimllm.llm.optim import schedule
 from nimllm.llm.packing import Packer
+from nimllm.llm.presets import SIZES, preset
+from nimllm.llm.settings import TrainSettings
 from nimllm.llm.shards import Shard, ShardWriter
 from nimllm.llm.tokenizer import train_char
-from nimllm.llm.train import Trainer, TrainSettings, read_metrics
+from nimllm.llm.train import Trainer, read_metrics
 
 TEXT = "the cat sat on the mat and the dog lay by the door.\n" * 200
 

@@ -10,9 +10,10 @@ import torch
 
 from nimllm.kernels import native, ops
 from nimllm.llm.config import ModelConfig
+from nimllm.llm.settings import TrainSettings
 from nimllm.llm.shards import ShardWriter
 from nimllm.llm.tokenizer import train_char
-from nimllm.llm.train import Trainer, TrainSettings
+from nimllm.llm.train import Trainer
 
 SHAPES = {
     "gpt2": dict(
