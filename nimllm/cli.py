@@ -153,12 +153,13 @@ COMMANDS = {
         _memory_command,
         "nimllm.alignment.memory.command:main",
     ),
-    "align": ("fine-tune a trained model", _align, "nimllm.alignment.sft:main"),
+    "align": ("fine-tune a trained model", _align, ""),
     "eval": ("measure a model", _eval, ""),
     "bench": ("measure speed beside the machine's limits and other programs", _bench, "nimllm.llm.bench.command:main"),
     "doctor": ("what is in force on this machine, and why", _doctor, "nimllm.agent.doctor:main"),
 }
 _EVALUATIONS = {"shell": "nimllm.agent.gym.evaluate:main", "loss": "nimllm.llm.evaluate:main"}
+_ALIGNMENTS = {"sft": "nimllm.alignment.sft:main"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -204,7 +205,11 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.command is None:
             parser().print_help()
             return 0
-        target = _EVALUATIONS[arguments.kind] if arguments.command == "eval" else COMMANDS[arguments.command][2]
+        target = COMMANDS[arguments.command][2]
+        if arguments.command == "eval":
+            target = _EVALUATIONS[arguments.kind]
+        elif arguments.command == "align":
+            target = _ALIGNMENTS[arguments.method]
         module, function = target.split(":")
         return int(getattr(importlib.import_module(module), function)(arguments) or 0)
     except NimError as error:
