@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nimllm.kernels.sampling import Drawn, Sampling
 
-_ABI = 4
+_ABI = 5
 _POS = {"rope": 0, "learned": 1}
 _NORM = {"rms": 0, "layer": 1}
 _FFN = {"swiglu": 0, "gelu": 1, "relu2": 2}
@@ -36,7 +36,7 @@ Floats = NDArray[np.float32]
 class _Config(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int32) for name in (
         "vocab_size", "n_layers", "d_model", "n_heads", "n_kv_heads", "head_dim", "d_ff", "context",
-        "pos", "norm", "ffn", "qk_norm", "tied", "bias", "embed_norm", "dtype", "isa", "threads",
+        "pos", "norm", "ffn", "qk_norm", "tied", "bias", "qkv_bias", "embed_norm", "dtype", "isa", "threads",
     )] + [("norm_eps", ctypes.c_float), ("rope_theta", ctypes.c_double)]  # fmt: skip
 
 
@@ -131,9 +131,9 @@ def tensor_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         if config["norm"] == "layer" and config["bias"]:
             shapes[f"{name}.bias"] = (d,)
 
-    def linear(name: str, rows: int, cols: int) -> None:
+    def linear(name: str, rows: int, cols: int, bias: bool = config["bias"]) -> None:
         shapes[f"{name}.weight"] = (rows, cols)
-        if config["bias"]:
+        if bias:
             shapes[f"{name}.bias"] = (rows,)
 
     if not config["tied"]:
@@ -147,8 +147,9 @@ def tensor_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         at = f"model.layers.{layer}"
         norm(f"{at}.input_layernorm")
         norm(f"{at}.post_attention_layernorm")
-        for name, rows, cols in (("q", q, d), ("k", kv, d), ("v", kv, d), ("o", d, q)):
-            linear(f"{at}.self_attn.{name}_proj", rows, cols)
+        for name, rows in (("q", q), ("k", kv), ("v", kv)):
+            linear(f"{at}.self_attn.{name}_proj", rows, d, config["bias"] or config.get("qkv_bias", False))
+        linear(f"{at}.self_attn.o_proj", d, q)
         if config["qk_norm"]:
             shapes[f"{at}.self_attn.q_norm.weight"] = shapes[f"{at}.self_attn.k_norm.weight"] = (hd,)
         if config["ffn"] == "swiglu":
@@ -218,6 +219,7 @@ class Engine:
                 **{name: int(config[name]) for name in ("vocab_size", "n_layers", "d_model", "n_heads", "n_kv_heads",
                                                         "head_dim", "d_ff", "context")},
                 **{name: int(bool(config[name])) for name in ("qk_norm", "tied", "bias", "embed_norm")},
+                qkv_bias=int(bool(config.get("qkv_bias", False))),  # the only one that may be left out
                 pos=_POS[config["pos"]], norm=_NORM[config["norm"]], ffn=_FFN[config["ffn"]],
                 norm_eps=config["norm_eps"], rope_theta=config["rope_theta"],
                 dtype=_DTYPE[dtype], isa=_ISA[isa], threads=self.threads,

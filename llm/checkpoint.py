@@ -173,9 +173,9 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         if config.norm == "layer" and config.bias:
             shapes[f"{name}.bias"] = (d,)
 
-    def linear(name: str, out: int, into: int) -> None:
+    def linear(name: str, out: int, into: int, bias: bool = config.bias) -> None:
         shapes[f"{name}.weight"] = (out, into)
-        if config.bias:
+        if bias:
             shapes[f"{name}.bias"] = (out,)
 
     if config.pos == "learned":
@@ -186,7 +186,7 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         layer = f"model.layers.{index}"
         norm(f"{layer}.input_layernorm")
         for name, out in (("q", q), ("k", kv), ("v", kv)):
-            linear(f"{layer}.self_attn.{name}_proj", out, d)
+            linear(f"{layer}.self_attn.{name}_proj", out, d, config.bias or config.qkv_bias)
         linear(f"{layer}.self_attn.o_proj", d, q)
         if config.qk_norm:
             shapes[f"{layer}.self_attn.q_norm.weight"] = (head,)

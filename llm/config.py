@@ -36,6 +36,7 @@ class ModelConfig:
     qk_norm: bool = True
     tied: bool = True
     bias: bool = False
+    qkv_bias: bool = False  # biases of queries, keys and values alone, as in Qwen2
     embed_norm: bool = False  # a norm after the embedding
     dropout: float = 0.0
 
@@ -95,6 +96,8 @@ class ModelConfig:
         if self.bias:
             attention += q + 2 * kv + d
             ffn += d + (2 if self.ffn == "swiglu" else 1) * self.d_ff
+        elif self.qkv_bias:
+            attention += q + 2 * kv
         total = self.vocab_size * d * (1 if self.tied else 2) + self.n_layers * (attention + ffn + 2 * norm) + norm
         if self.pos == "learned":
             total += self.context * d

@@ -90,9 +90,10 @@ class Attention(nn.Module):
         super().__init__()
         self.config, self.index = config, index
         d, q, kv = config.d_model, config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
-        self.q_proj = Linear(d, q, bias=config.bias)
-        self.k_proj = Linear(d, kv, bias=config.bias)
-        self.v_proj = Linear(d, kv, bias=config.bias)
+        bias = config.bias or config.qkv_bias
+        self.q_proj = Linear(d, q, bias=bias)
+        self.k_proj = Linear(d, kv, bias=bias)
+        self.v_proj = Linear(d, kv, bias=bias)
         self.o_proj = Linear(q, d, bias=config.bias)
         if config.qk_norm:
             self.q_norm = Norm(config.head_dim, config, "rms")

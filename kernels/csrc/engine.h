@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-#define NIMLLM_ABI 4 /* raised when anything below changes */
+#define NIMLLM_ABI 5 /* raised when anything below changes */
 
 enum {
     NIMLLM_OK = 0,
@@ -47,7 +47,7 @@ enum { NIMLLM_ISA_AUTO = 0, NIMLLM_ISA_PORTABLE = 1, NIMLLM_ISA_AVX2 = 2, NIMLLM
 typedef struct {
     int32_t vocab_size, n_layers, d_model, n_heads, n_kv_heads, head_dim, d_ff, context;
     int32_t pos, norm, ffn;                   /* the enums above */
-    int32_t qk_norm, tied, bias, embed_norm;  /* 0 or 1 */
+    int32_t qk_norm, tied, bias, qkv_bias, embed_norm;  /* 0 or 1; qkv_bias: of queries, keys and values alone */
     int32_t dtype, isa, threads;              /* how to compute; threads >= 1 */
     float norm_eps;
     double rope_theta;

@@ -175,14 +175,14 @@ void Model::build() {
     if (c_.embed_norm) embed_norm_ = norm("model.embed_norm", "embed_norm");
     final_norm_ = norm("model.norm", "norm");
     bytes_per_token_ = head_.bytes();
-    const bool bias = c_.bias != 0;
+    const bool bias = c_.bias != 0, qkv = bias || c_.qkv_bias != 0;
     for (int64_t i = 0; i < c_.n_layers; ++i) {
         const std::string to = "layers." + std::to_string(i) + ".", at = "model." + to;
         const std::string sa = at + "self_attn.", mlp = at + "mlp.";
         Layer layer;
         layer.qkv = matrix(to + "qkv",
-                           {{sa + "q_proj", q_width_, bias}, {sa + "k_proj", kv_width_, bias},
-                            {sa + "v_proj", kv_width_, bias}}, d, false);
+                           {{sa + "q_proj", q_width_, qkv}, {sa + "k_proj", kv_width_, qkv},
+                            {sa + "v_proj", kv_width_, qkv}}, d, false);
         layer.out = matrix(to + "out", {{sa + "o_proj", d, bias}}, q_width_, false);
         if (c_.ffn == NIMLLM_FFN_SWIGLU)
             layer.up = matrix(to + "up", {{mlp + "gate_proj", ff, bias}, {mlp + "up_proj", ff, bias}}, d,

@@ -84,6 +84,7 @@ const Field kFlags[] = {
     {"qk_norm", &nimllm_config::qk_norm},
     {"tied", &nimllm_config::tied},
     {"bias", &nimllm_config::bias},
+    {"qkv_bias", &nimllm_config::qkv_bias},
     {"embed_norm", &nimllm_config::embed_norm},
 };
 const struct { Field field; std::vector<const char *> names; } kChoices[] = {  // in the order of engine.h's enums

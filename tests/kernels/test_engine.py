@@ -35,6 +35,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "odd everywhere": dict(ffn="relu2", head_dim=22, d_model=70, d_ff=131, vocab_size=97, embed_norm=True, n_layers=3),
     "odd head, learned": dict(pos="learned", head_dim=15, norm="layer", embed_norm=True, tied=False),
     "biases with gates": dict(bias=True, d_ff=70, d_model=65),
+    "qwen2": dict(qkv_bias=True, qk_norm=False, n_kv_heads=3, d_model=65),
     "smallest": dict(vocab_size=2, n_layers=1, d_model=1, n_heads=1, n_kv_heads=1, head_dim=2, d_ff=1, context=130),
     "wide": dict(d_model=640, n_heads=10, head_dim=64, d_ff=1100, n_layers=1),
 }

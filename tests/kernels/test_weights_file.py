@@ -31,7 +31,8 @@ pytestmark = needs_engine
 
 CONFIG: dict[str, Any] = dict(
     vocab_size=2, n_layers=1, d_model=1, n_heads=1, n_kv_heads=1, head_dim=2, d_ff=1, context=130, pos="rope",
-    norm="rms", ffn="swiglu", qk_norm=True, tied=True, bias=False, embed_norm=False, norm_eps=1e-6, rope_theta=10000.0,
+    norm="rms", ffn="swiglu", qk_norm=True, tied=True, bias=False, qkv_bias=False, embed_norm=False, norm_eps=1e-6,
+    rope_theta=10000.0,
 )  # fmt: skip
 SIZES = {"U8": 1, "I8": 1, "I32": 4, "F16": 2, "BF16": 2, "F32": 4}
 

@@ -21,7 +21,7 @@ from nimllm.llm.presets import preset
 
 VARIETIES = [{}, {"bias": True}, {"pos": "learned", "norm": "layer", "ffn": "gelu", "bias": True, "tied": False},
              {"ffn": "relu2", "norm": "layer", "qk_norm": False, "embed_norm": True},
-             {"norm": "layer", "bias": True, "embed_norm": True, "tied": False}]
+             {"norm": "layer", "bias": True, "embed_norm": True, "tied": False}, {"qkv_bias": True, "qk_norm": False}]
 
 
 def random_tensors(config: ModelConfig, seed: int = 0) -> dict[str, np.ndarray]:

@@ -19,6 +19,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "nanogpt": dict(pos="learned", norm="layer", ffn="gelu", qk_norm=False, bias=True, n_kv_heads=4),
     "no qk norm": dict(qk_norm=False, ffn="relu2", tied=False),
     "norms only": dict(pos="learned", embed_norm=True, norm="layer"),
+    "qwen2": dict(qkv_bias=True, qk_norm=False),
     "dropout": dict(dropout=0.2, embed_norm=True),
 }
 

@@ -55,7 +55,7 @@ std::vector<std::string> fuzz_seeds(const std::string &folder) {
         c.vocab_size = 5, c.n_layers = 1 + i % 2, c.d_model = 6, c.n_heads = 2, c.n_kv_heads = 1 + i / 4, c.head_dim = 4;
         c.d_ff = 7, c.context = 20 + i, c.threads = 1, c.norm_eps = 1e-6f, c.rope_theta = 10000.0;
         c.pos = i / 2 % 2, c.norm = i / 4, c.ffn = i % 3, c.tied = i % 2, c.qk_norm = i / 2 % 2, c.bias = i / 4;
-        c.embed_norm = i == 5, c.dtype = i % 4;
+        c.embed_norm = i == 5, c.qkv_bias = i == 2, c.dtype = i % 4;
         const int32_t d = c.d_model, q = c.n_heads * c.head_dim, kv = c.n_kv_heads * c.head_dim;
         std::vector<std::string> names;
         std::vector<std::pair<int32_t, int32_t>> shapes;
