@@ -66,7 +66,7 @@ def measure(generator: Generator, stream: Iterable[Document]) -> Measured:
             size += len(document.text.encode())
         while len(held) > start and (document.last or len(held) > context):
             window = held[:context + 1]  # one more than the context: the last one is only predicted
-            nats += generator.score(window, start)
+            nats -= generator.score(window, start)  # a score is a log-probability
             tokens += len(window) - start
             keep = min(len(window), max(1, context // 2))
             held, start = held[len(window) - keep:], keep

@@ -44,11 +44,12 @@ def test_every_token_is_counted_once_with_half_a_context_before(run: Path) -> No
     while done < len(ids):  # the same windows, straight from their definition
         begin = 0 if done == 1 else done - context // 2
         end = min(begin + context + 1, len(ids))
-        expected += generator.score(ids[begin:end], done - begin)
+        expected -= generator.score(ids[begin:end], done - begin)
         done = end
     got = measure(generator, [Document(TEXT, "x")])
     assert (got.tokens, got.bytes) == (len(ids) - 1, len(TEXT.encode()))
     assert got.nats == pytest.approx(expected, rel=1e-6)
+    assert got.nats_per_token > 0 and got.bits_per_byte > 0  # a loss, not the log-probability
     assert got.bits_per_byte == pytest.approx(got.nats / math.log(2) / got.bytes)
     cut = TEXT.index("line 33")
     parts = [Document(TEXT[:cut], "x", last=False), Document(TEXT[cut:], "x", first=False)]
@@ -62,7 +63,7 @@ def test_short_documents_and_conversations(run: Path) -> None:
     turns = (Turn("user", "is 4"), Turn("assistant", "line 2"))
     got = measure(generator, [Document("line é", "x"), Document("", "y", turns)])
     one, two = [tokenizer.bos, *tokenizer.encode("line é")], render(turns, tokenizer).ids
-    assert got.nats == pytest.approx(generator.score(one, 1) + generator.score(two, 1), rel=1e-5)
+    assert got.nats == pytest.approx(-generator.score(one, 1) - generator.score(two, 1), rel=1e-5)
     assert (got.tokens, got.bytes) == (len(one) + len(two) - 2, 7 + 10)
     with pytest.raises(NimError, match="no text"):
         measure(generator, [])
