@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nimllm.kernels import fused, native
+from nimllm.kernels import fused, native, reference
 
 _DTYPES = {torch.float32: 0, torch.bfloat16: 1}
 _Shape = ctypes.c_int64 * 40
@@ -25,6 +25,11 @@ _Shape = ctypes.c_int64 * 40
 @cache
 def _native() -> Any:
     return native.function("nimllm_attention", "pfpb", "b")
+
+
+@cache
+def _native_packed() -> Any:
+    return native.function("nimllm_attention_packed", "ppfpb", "i")
 
 
 def _place(x: Tensor) -> tuple[int, int, int, int]:
@@ -84,3 +89,60 @@ def attention(q_bhtd: Tensor, k_bgsd: Tensor, v_bgsd: Tensor, causal: bool = Tru
         raise ValueError(f"attention: {tuple(q_bhtd.shape)} queries do not fit keys {tuple(k_bgsd.shape)} and values "
                          f"{tuple(v_bgsd.shape)}")
     return _Attention.apply(q_bhtd, k_bgsd, v_bgsd, causal)
+
+
+def _run_packed(q: Tensor, k: Tensor, bounds: Tensor, causal: bool, lse: Tensor | None, backward: bool,
+                *tensors: Tensor) -> None:
+    n, h, d = q.shape
+    places = (number for x in tensors for number in (x.data_ptr(), 0, x.stride(0), x.stride(1)))
+    shape = _Shape(n, len(bounds) - 1, h, k.shape[1], d, causal, _DTYPES[q.dtype], *places)
+    failure = _native_packed()(ctypes.addressof(shape), bounds.data_ptr(), 1.0 / math.sqrt(d),
+                               None if lse is None else lse.data_ptr(), backward)
+    if failure == 1:
+        raise MemoryError("no memory for the scratch of attention")
+    if failure:
+        raise ValueError(f"attention_packed: documents do not ascend from 0 to at most {n} tokens")
+
+
+class _AttentionPacked(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, bounds: Tensor, causal: bool) -> Tensor:
+        q, k, v = (x if x.stride(2) == 1 or x.shape[2] == 1 else x.contiguous() for x in (q, k, v))
+        out = torch.empty(q.shape, dtype=q.dtype)
+        out[int(bounds[-1]):] = 0  # tokens of no document
+        lse = torch.empty(q.shape[:2], dtype=torch.float32)
+        _run_packed(q, k, bounds, causal, lse, False, q, k, v, out)
+        ctx.causal = causal
+        ctx.save_for_backward(q, k, v, out, lse, bounds)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, out, lse, bounds = ctx.saved_tensors
+        grad = grad.to(q.dtype)
+        grad = grad if grad.stride(2) == 1 or grad.shape[2] == 1 else grad.contiguous()
+        grads = [torch.empty(x.shape, dtype=x.dtype) for x in (q, k, v)]
+        for x in grads:
+            x[int(bounds[-1]):] = 0
+        _run_packed(q, k, bounds, ctx.causal, lse, True, q, k, v, out, grad, *grads)
+        return *grads, None, None
+
+
+@torch.compiler.disable
+def attention_packed(q_nhd: Tensor, k_ngd: Tensor, v_ngd: Tensor, cu_seqlens: Tensor, max_len: int,
+                     causal: bool = True) -> Tensor:
+    """As reference.attention_packed: every document is a piece of work of its own, so a row of short ones costs less
+    than one long one. ``max_len`` is not needed here. ValueError for shapes and bounds that do not fit."""
+    same = q_nhd.dtype == k_ngd.dtype == v_ngd.dtype and q_nhd.dtype in _DTYPES
+    if not same or q_nhd.shape[-1] == 0:
+        return reference.attention_packed(q_nhd, k_ngd, v_ngd, cu_seqlens, max_len, causal)
+    n, h, d = q_nhd.shape
+    if k_ngd.shape != v_ngd.shape or k_ngd.shape[0] != n or k_ngd.shape[2] != d or not k_ngd.shape[1] or \
+            h % k_ngd.shape[1]:
+        raise ValueError(f"attention_packed: {tuple(q_nhd.shape)} queries do not fit keys {tuple(k_ngd.shape)} and "
+                         f"values {tuple(v_ngd.shape)}")
+    if cu_seqlens.dim() != 1 or not len(cu_seqlens) or cu_seqlens.dtype not in (torch.int32, torch.int64):
+        raise ValueError(f"cu_seqlens is int32 or int64 [documents + 1], not {cu_seqlens.dtype} "
+                         f"{tuple(cu_seqlens.shape)}")
+    return _AttentionPacked.apply(q_nhd, k_ngd, v_ngd, cu_seqlens.long().contiguous(), causal)

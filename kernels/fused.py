@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,3 +27,17 @@ def attention(q_bhtd: Tensor, k_bgsd: Tensor, v_bgsd: Tensor, causal: bool = Tru
         mask = torch.ones(t, s, dtype=torch.bool, device=q_bhtd.device).tril(s - t)
     return F.scaled_dot_product_attention(q_bhtd, k_bgsd, v_bgsd, attn_mask=mask, is_causal=causal and t == s,
                                           enable_gqa=q_bhtd.shape[1] != k_bgsd.shape[1])
+
+
+@torch.compiler.disable
+def attention_packed(q_nhd: Tensor, k_ngd: Tensor, v_ngd: Tensor, cu_seqlens: Tensor, max_len: int,
+                     causal: bool = True) -> Tensor:
+    """As reference.attention_packed, a call of scaled_dot_product_attention for every document. The bounds are read on
+    the CPU: a GPU waits for them."""
+    bounds = cu_seqlens.tolist()
+    parts = []
+    for start, end in pairwise(bounds):
+        if start < end:
+            q, k, v = (x[start:end].transpose(0, 1).unsqueeze(0) for x in (q_nhd, k_ngd, v_ngd))
+            parts.append(attention(q, k, v, causal).squeeze(0).transpose(0, 1))
+    return torch.cat([*parts, torch.zeros_like(q_nhd[bounds[-1]:])])

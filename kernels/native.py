@@ -64,6 +64,14 @@ def available() -> str | None:
     return _load()[1]
 
 
+def lacks(name: str) -> str | None:
+    """None when the library has the function, else why it cannot be used: one built before it was written."""
+    library, reason = _load()
+    if library is not None and not hasattr(library, name):
+        return f"the C++ training kernels were built before {name}: install again"
+    return reason
+
+
 def available_avx512() -> str | None:
     """None when the kernels that beat torch's only with AVX-512 can be used, else the reason."""
     reason = available()

@@ -72,6 +72,12 @@ def _compiled() -> str | None:
     return native.available()
 
 
+def _compiled_packed() -> str | None:
+    from nimllm.kernels import native
+
+    return native.lacks("nimllm_attention_packed")
+
+
 def _avx512() -> str | None:
     from nimllm.kernels import native
 
@@ -180,7 +186,12 @@ _TABLE: dict[str, list[Impl]] = {
         Impl("torch", ANY, "nimllm.kernels.fused:attention"),
         _reference("attention"),
     ],
-    "attention_packed": [*_in_triton("attention", "attention_packed"), _reference("attention_packed")],
+    "attention_packed": [
+        *_in_triton("attention", "attention_packed"),
+        Impl("cpp", ("cpu",), "nimllm.kernels.attention:attention_packed", _compiled_packed),
+        Impl("torch", ANY, "nimllm.kernels.fused:attention_packed"),
+        _reference("attention_packed"),
+    ],
     "swiglu": [*_in_triton("activations", "swiglu"), _in_cpp("activations", "swiglu"), _reference("swiglu")],
     "gelu": [*_in_triton("activations", "gelu"), _in_cpp("activations", "gelu"), _reference("gelu")],
     "relu2": [*_in_triton("activations", "relu2"), _in_cpp("activations", "relu2"), _reference("relu2")],

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from nimllm.errors import NimError
+from nimllm.llm.model import IGNORE, Documents
 from nimllm.llm.shards import Shard
 
-IGNORE = -100
+
+class Batch(NamedTuple):
+    """Rows of a step: ids and targets, int64 [rows, context], and where their documents lie (None: a row is one)."""
+
+    inputs: Tensor
+    targets: Tensor
+    documents: Documents | None = None
+
+    @property
+    def learnt(self) -> int:
+        """Tokens that carry loss."""
+        return int((self.targets != IGNORE).sum())
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(self.inputs.to(device), self.targets.to(device),
+                     None if self.documents is None else self.documents.to(device))
 
 
 class Windows:
@@ -41,8 +59,8 @@ class Windows:
             self._epoch = epoch
         return self._offset + int(self._order[at]) * self.context
 
-    def batch(self, first: int, rows: int) -> tuple[Tensor, Tensor]:
-        """Windows number ``first`` … ``first + rows - 1``: (inputs, targets), int64 [rows, context]."""
+    def batch(self, first: int, rows: int) -> Batch:
+        """Windows number ``first`` … ``first + rows - 1``."""
         inputs = np.empty((rows, self.context), np.int64)
         targets = np.empty((rows, self.context), np.int64)
         for row in range(rows):
@@ -53,4 +71,4 @@ class Windows:
                 learn = np.asarray(self.shard.learn[start + 1 : start + self.context + 1], bool)
                 targets[row, ~learn] = IGNORE
         targets[targets == self.pad] = IGNORE
-        return torch.from_numpy(inputs), torch.from_numpy(targets)
+        return Batch(torch.from_numpy(inputs), torch.from_numpy(targets))

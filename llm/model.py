@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from nimllm.llm.config import ModelConfig, read_config
 IGNORE = -100  # a target that carries no loss
 
 
-_OPS = ("rms_norm", "add_rms_norm", "layer_norm", "add_layer_norm", "rope", "qk_norm_rope", "attention", "swiglu",
-        "gelu", "relu2", "linear", "linear_cross_entropy")
+_OPS = ("rms_norm", "add_rms_norm", "layer_norm", "add_layer_norm", "rope", "qk_norm_rope", "attention",
+        "attention_packed", "swiglu", "gelu", "relu2", "linear", "linear_cross_entropy")
 _CHOSEN: dict[tuple[str, str], Callable[..., Any]] = {}
 
 
@@ -64,6 +65,40 @@ class Norm(nn.Module):
         return _op("add_layer_norm", x.device.type)(x, residual, self.weight, self.bias, self.eps)
 
 
+@dataclass(frozen=True)
+class Documents:
+    """Where the documents of a batch lie: a token sees those of its own document only, and positions begin with it.
+
+    Made once per batch, on the CPU; every layer reads the same bounds. ``bounds``: int32 [documents + 1], ascending
+    from 0, document i is the tokens from bounds[i] up to bounds[i + 1] of the b * t tokens of the batch, row after row.
+    ``positions_bt``: a token's place in its document. ``longest``: no document is longer (tokens).
+    """
+
+    bounds: Tensor
+    positions_bt: Tensor
+    longest: int
+
+    @classmethod
+    def of(cls, ids_bt: Tensor | np.ndarray) -> Documents:
+        """From a number per token [b, t]: neighbours in a row with the same number are one document. Padding, on
+        whichever side, is a document like any other: give it a number of its own (an attention mask does)."""
+        ids = np.asarray(ids_bt.cpu() if isinstance(ids_bt, Tensor) else ids_bt)
+        if ids.ndim != 2 or not ids.size:
+            raise ValueError(f"documents are numbered per token [b, t], not {ids.shape}")
+        b, t = ids.shape
+        first = np.ones((b, t), bool)
+        first[:, 1:] = ids[:, 1:] != ids[:, :-1]
+        starts = np.flatnonzero(first)
+        bounds = np.append(starts, b * t)
+        lengths = np.diff(bounds)
+        positions = np.arange(b * t) - np.repeat(starts, lengths)
+        return cls(torch.from_numpy(bounds.astype(np.int32)), torch.from_numpy(positions.reshape(b, t)),
+                   int(lengths.max()))
+
+    def to(self, device: torch.device | str) -> Documents:
+        return Documents(self.bounds.to(device), self.positions_bt.to(device), self.longest)
+
+
 class KeyValues:
     """Keys and values of the tokens seen so far, per layer: [b, g, t, k]."""
 
@@ -99,7 +134,7 @@ class Attention(nn.Module):
             self.q_norm = Norm(config.head_dim, config, "rms")
             self.k_norm = Norm(config.head_dim, config, "rms")
 
-    def forward(self, x_btd: Tensor, positions: Tensor, cache: KeyValues | None) -> Tensor:
+    def forward(self, x_btd: Tensor, positions: Tensor, cache: KeyValues | None, documents: Documents | None) -> Tensor:
         c, device = self.config, x_btd.device.type
         b, t, _ = x_btd.shape
         q_bthk = self.q_proj(x_btd).view(b, t, c.n_heads, c.head_dim)
@@ -113,6 +148,10 @@ class Attention(nn.Module):
         elif c.pos == "rope":
             rope = _op("rope", device)
             q_bthk, k_btgk = rope(q_bthk, positions, c.rope_theta), rope(k_btgk, positions, c.rope_theta)
+        if documents is not None:
+            q_nhk, k_ngk, v_ngk = (x.flatten(0, 1).to(v_btgk.dtype) for x in (q_bthk, k_btgk, v_btgk))
+            y_nhk = _op("attention_packed", device)(q_nhk, k_ngk, v_ngk, documents.bounds, documents.longest, True)
+            return self.o_proj(y_nhk.reshape(b, t, -1))
         v = v_btgk.transpose(1, 2)
         q, k = q_bthk.transpose(1, 2).to(v.dtype), k_btgk.transpose(1, 2).to(v.dtype)
         if cache is not None:
@@ -146,14 +185,14 @@ class Block(nn.Module):
         self.mlp = FeedForward(config)
         self.dropout = nn.Dropout(config.dropout) if config.dropout else nn.Identity()
 
-    def forward(self, branch_btd: Tensor | None, x_btd: Tensor, positions: Tensor, cache: KeyValues | None
-                ) -> tuple[Tensor, Tensor]:
+    def forward(self, branch_btd: Tensor | None, x_btd: Tensor, positions: Tensor, cache: KeyValues | None,
+                documents: Documents | None) -> tuple[Tensor, Tensor]:
         """The residual stream, and what the block before is still to add to it; returns the same two."""
         if branch_btd is None:
             normed_btd = self.input_layernorm(x_btd)
         else:
             normed_btd, x_btd = self.input_layernorm.add(branch_btd, x_btd)
-        branch_btd = self.dropout(self.self_attn(normed_btd, positions, cache))
+        branch_btd = self.dropout(self.self_attn(normed_btd, positions, cache, documents))
         normed_btd, x_btd = self.post_attention_layernorm.add(branch_btd, x_btd)
         return self.dropout(self.mlp(normed_btd)), x_btd
 
@@ -172,12 +211,19 @@ class Body(nn.Module):
         self.layers = nn.ModuleList(Block(config, i) for i in range(config.n_layers))
         self.norm = Norm(config.d_model, config)
 
-    def forward(self, ids_bt: Tensor, cache: KeyValues | None = None) -> Tensor:
+    def forward(self, ids_bt: Tensor, cache: KeyValues | None = None, documents: Documents | None = None) -> Tensor:
         start = cache.length if cache is not None else 0
         end = start + ids_bt.shape[1]
-        if end > self.config.context:
+        if end > self.config.context and (documents is None or documents.longest > self.config.context):
             raise ValueError(f"{end} tokens do not fit a context of {self.config.context}")
-        positions = torch.arange(start, end, device=ids_bt.device)
+        if documents is None:
+            positions = torch.arange(start, end, device=ids_bt.device)
+        elif cache is not None:
+            raise ValueError("a cache holds one document")
+        elif documents.positions_bt.shape != ids_bt.shape:
+            raise ValueError(f"documents of {tuple(documents.positions_bt.shape)} tokens for ids {tuple(ids_bt.shape)}")
+        else:
+            positions = documents.positions_bt
         x_btd = self.embed_tokens(ids_bt)
         if self.config.pos == "learned":
             x_btd = x_btd + self.embed_positions(positions)
@@ -186,13 +232,17 @@ class Body(nn.Module):
                 x_btd = self.embed_norm(x_btd)
         branch_btd: Tensor | None = None
         for layer in self.layers:
-            branch_btd, x_btd = layer(branch_btd, x_btd, positions, cache)
+            branch_btd, x_btd = layer(branch_btd, x_btd, positions, cache, documents)
         assert branch_btd is not None  # a configuration has at least one layer
         return self.norm.add(branch_btd, x_btd)[0]
 
 
 class GPT(nn.Module):
-    """Call with ids [b, t] for logits [b, t, v] (fp32), or with targets [b, t] too for the mean loss in nats."""
+    """Call with ids [b, t] for logits [b, t, v] (fp32), or with targets [b, t] too for the mean loss in nats.
+
+    With ``documents`` a token sees its own document only: a document's logits are those it has alone in a row. Without
+    them a row is one document.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -232,12 +282,13 @@ class GPT(nn.Module):
             else:
                 parameter.normal_(0.0, 1.0 / math.sqrt(parameter.shape[1]), generator=generator)
 
-    def hidden(self, ids_bt: Tensor, cache: KeyValues | None = None) -> Tensor:
+    def hidden(self, ids_bt: Tensor, cache: KeyValues | None = None, documents: Documents | None = None) -> Tensor:
         """Final normalised activations [b, t, d]."""
-        return self.model(ids_bt, cache)
+        return self.model(ids_bt, cache, documents)
 
-    def forward(self, ids_bt: Tensor, targets_bt: Tensor | None = None, cache: KeyValues | None = None) -> Tensor:
-        x_btd = self.model(ids_bt, cache)
+    def forward(self, ids_bt: Tensor, targets_bt: Tensor | None = None, cache: KeyValues | None = None,
+                documents: Documents | None = None) -> Tensor:
+        x_btd = self.model(ids_bt, cache, documents)
         if targets_bt is None:
             return (x_btd @ self.head.to(x_btd.dtype).T).float()
         loss = _op("linear_cross_entropy", x_btd.device.type)

@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from nimllm.errors import CONFIG, INTERRUPTED, TERMINATED, NimError
 from nimllm.kernels.native import keep_freed_memory
 from nimllm.llm import plots
-from nimllm.llm.batches import IGNORE, Windows
+from nimllm.llm.batches import Windows
 from nimllm.llm.checkpoint import write_tensors
 from nimllm.llm.config import ModelConfig
 from nimllm.llm.model import GPT, KeyValues
@@ -235,14 +235,15 @@ class Trainer:
         torch.manual_seed(s.seed * 1_000_003 + self.step)
         rows = s.batch_rows
         micro = [self.train.batch((self.step * s.accumulate + i) * rows, rows) for i in range(s.accumulate)]
-        learnt = [int((targets != IGNORE).sum()) for _, targets in micro]
+        learnt = [batch.learnt for batch in micro]
         total, loss_sum = max(1, sum(learnt)), torch.zeros((), device=self.device)
         self.model.train()
-        for (inputs, targets), count in zip(micro, learnt, strict=True):
+        for batch, count in zip(micro, learnt, strict=True):
             if not count:
                 continue
+            batch = batch.to(self.device)
             with self._autocast():
-                loss = self.model(inputs.to(self.device), targets.to(self.device))
+                loss = self.model(batch.inputs, batch.targets, documents=batch.documents)
             share = count / total  # micro-batches weigh by their learnt tokens: accumulation changes nothing
             (loss * share).backward()
             loss_sum += loss.detach() * share
@@ -265,11 +266,12 @@ class Trainer:
         total, count = 0.0, 0
         rows = min(self.settings.eval_rows, self.validation.count)
         for first in range(0, rows, self.settings.batch_rows):
-            inputs, targets = self.validation.batch(first, min(self.settings.batch_rows, rows - first))
-            learnt = int((targets != IGNORE).sum())
+            batch = self.validation.batch(first, min(self.settings.batch_rows, rows - first))
+            learnt = batch.learnt
             if learnt:
+                batch = batch.to(self.device)
                 with self._autocast():
-                    total += float(self.model(inputs.to(self.device), targets.to(self.device))) * learnt
+                    total += float(self.model(batch.inputs, batch.targets, documents=batch.documents)) * learnt
                 count += learnt
         return total / count if count else math.nan
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nimllm.kernels import native, reference
-from nimllm.kernels.attention import attention
+from nimllm.kernels.attention import attention, attention_packed
 
 pytestmark = pytest.mark.skipif(native.available() is not None, reason=str(native.available()))
 Shape = tuple[int, int, int, int, int, int]  # b, h, g, t, s, d
@@ -172,3 +172,92 @@ def test_without_gradients_the_same_numbers() -> None:
     trained = attention(*(x.detach().requires_grad_() for x in tensors)).detach()
     with torch.no_grad():
         assert torch.equal(attention(*tensors), trained)
+
+
+# ---- documents end to end ----
+def document_inputs(lengths: list[int], rest: int, h: int, g: int, d: int, dtype: torch.dtype
+                    ) -> tuple[list[Tensor], Tensor]:
+    torch.manual_seed(sum(lengths) + d)
+    bounds = torch.tensor([0, *lengths]).cumsum(0)
+    tokens = int(bounds[-1]) + rest
+    return [torch.randn(tokens, heads, d).to(dtype) for heads in (h, g, g)], bounds.int()
+
+
+def check_documents(lengths: list[int], rest: int, h: int, g: int, d: int, dtype: torch.dtype, causal: bool) -> None:
+    tensors, bounds = document_inputs(lengths, rest, h, g, d, dtype)
+    narrow = dtype == torch.bfloat16
+    agree(lambda q, k, v: attention_packed(q, k, v, bounds, 0, causal),
+          lambda q, k, v: reference.attention_packed(q, k, v, bounds, 0, causal), tensors, 3 if narrow else 24,
+          3 if narrow else 40)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("dtype", EPS)
+@pytest.mark.parametrize(("lengths", "rest", "heads"), [
+    ([5, 1, 40], 3, (6, 2, 16)), ([130, 0, 7, 128, 129, 1], 0, (2, 1, 64)), ([1], 0, (1, 1, 8)),
+    ([300], 5, (4, 4, 33)), ([3] * 40, 1, (3, 1, 24)), ([0, 0], 4, (2, 2, 7)),
+])
+@pytest.mark.usefixtures("isa")
+def test_documents_and_their_gradients(lengths: list[int], rest: int, heads: tuple[int, int, int], dtype: torch.dtype,
+                                       causal: bool) -> None:
+    check_documents(lengths, rest, *heads, dtype, causal)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 140), min_size=1, max_size=9), st.integers(0, 5), st.integers(1, 3), st.integers(1, 4),
+       st.integers(1, 70), st.sampled_from(list(EPS)), st.booleans())
+def test_any_documents(lengths: list[int], rest: int, g: int, group: int, d: int, dtype: torch.dtype, causal: bool
+                       ) -> None:
+    check_documents(lengths, rest + (sum(lengths) == 0), g * group, g, d, dtype, causal)
+
+
+@pytest.mark.parametrize("dtype", EPS)
+@pytest.mark.usefixtures("threads_as_they_were")
+def test_a_document_has_the_bits_it_has_alone_for_any_number_of_threads(dtype: torch.dtype) -> None:
+    lengths = [200, 3, 77, 150]
+    tensors, bounds = document_inputs(lengths, 2, 4, 2, 32, dtype)
+    upstream = torch.randn(tensors[0].shape).to(dtype)
+    made = []
+    for threads in (1, 2, 5):
+        torch.set_num_threads(threads)
+        leaves = [x.detach().requires_grad_() for x in tensors]
+        out = attention_packed(*leaves, bounds, 200)
+        made.append([out.detach(), *torch.autograd.grad(out, leaves, upstream)])
+    for others in made[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(made[0], others, strict=True))
+    start = 0
+    for length in lengths:
+        part = slice(start, start + length)
+        alone = gradients([x[part].transpose(0, 1)[None] for x in tensors], upstream[part].transpose(0, 1)[None])
+        for one, other in zip(made[0], alone, strict=True):
+            assert torch.equal(one[part], other[0].transpose(0, 1))
+        start += length
+
+
+def test_documents_read_slices_of_one_projection_in_place() -> None:
+    n, h, g, d = 60, 4, 2, 16
+    torch.manual_seed(0)
+    fused = torch.randn(n, (h + 2 * g) * d)
+    parts = [part.view(n, -1, d) for part in fused.split([h * d, g * d, g * d], -1)]
+    bounds = torch.tensor([0, 33, 60])
+    scattered = [part.transpose(1, 2).contiguous().transpose(1, 2) for part in parts]
+    want = attention_packed(*(part.contiguous() for part in parts), bounds, 33)
+    assert torch.equal(attention_packed(*parts, bounds, 33), want)
+    assert torch.equal(attention_packed(*scattered, bounds, 33), want)
+
+
+@pytest.mark.parametrize("bounds", [[0, 5, 3], [1, 5], [0, 5, 9], [0, -1, 5]])
+def test_bounds_that_are_none(bounds: list[int]) -> None:
+    tensors, _ = document_inputs([8], 0, 2, 1, 8, torch.float32)
+    with pytest.raises(ValueError, match="ascend"):
+        attention_packed(*tensors, torch.tensor(bounds), 8)
+
+
+def test_documents_of_shapes_that_do_not_fit() -> None:
+    (q, k, v), bounds = document_inputs([8], 0, 4, 2, 8, torch.float32)
+    for bad in ((q, k[..., :4], v[..., :4]), (q, k, v[:5]), (q[:, :3], k, v), (q, k[:, :0], v[:, :0])):
+        with pytest.raises(ValueError, match="fit"):
+            attention_packed(*bad, bounds, 8)
+    for wrong in (bounds.float(), bounds[None], bounds[:0]):
+        with pytest.raises(ValueError, match="cu_seqlens"):
+            attention_packed(q, k, v, wrong, 8)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nimllm.kernels import ops
 from nimllm.llm.config import ModelConfig
-from nimllm.llm.model import GPT, IGNORE, KeyValues
+from nimllm.llm.model import GPT, IGNORE, Documents, KeyValues
 
 BASE: dict[str, Any] = dict(vocab_size=61, n_layers=2, d_model=48, n_heads=4, n_kv_heads=2, head_dim=12, d_ff=80,
                             context=70)
@@ -109,3 +109,78 @@ def test_it_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled, got = step(model, False)
     assert compiled == pytest.approx(plain, rel=1e-5)
     assert all((got[name] - grad).norm() < 1e-4 * grad.norm() for name, grad in want.items())
+
+
+# Three rows of 65: three documents; one; padding on the left, one document, padding on the right.
+NUMBERS = torch.tensor([[0] * 9 + [1] + [2] * 55, [7] * 65, [0] * 20 + [1] * 30 + [0] * 15])
+PLACES = [(0, 0, 9), (0, 9, 10), (0, 10, 65), (1, 0, 65), (2, 20, 50)]
+
+
+@pytest.mark.parametrize("kernels", ["", "reference", "attention_packed=torch"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_document_does_not_know_its_neighbours(monkeypatch: pytest.MonkeyPatch, kind: str, kernels: str) -> None:
+    model = build(monkeypatch, kind, kernels).eval()
+    ids, _ = batch()
+    with torch.no_grad():
+        packed = model(ids, documents=Documents.of(NUMBERS))
+        for row, start, end in PLACES:
+            alone = model(ids[row:row + 1, start:end])[0]
+            assert torch.allclose(packed[row, start:end], alone, atol=2e-5), f"row {row}, {start} to {end}"
+        other = ids.clone()
+        other[0, :9] = (other[0, :9] + 1) % 61
+        changed = model(other, documents=Documents.of(NUMBERS))
+        assert torch.equal(changed[0, 9:], packed[0, 9:]) and not torch.equal(changed[0, :9], packed[0, :9])
+        assert not torch.allclose(model(ids)[0, 10:], packed[0, 10:], atol=1e-3)  # a row as one document is another
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("kind", ["default", "nanogpt", "norms only"])
+def test_a_packed_step_is_the_sum_of_its_documents(monkeypatch: pytest.MonkeyPatch, kind: str, bf16: bool) -> None:
+    model = build(monkeypatch, kind, "")
+    ids, targets = batch()
+    targets[2, :20] = targets[2, 50:] = IGNORE
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        packed = model(ids, targets, documents=Documents.of(NUMBERS))
+    packed.backward()
+    got = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    kept = [int((targets[row, start:end] != IGNORE).sum()) for row, start, end in PLACES]
+    total = 0.0
+    for (row, start, end), count in zip(PLACES, kept, strict=True):
+        if count:
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                loss = model(ids[row:row + 1, start:end], targets[row:row + 1, start:end]) * (count / sum(kept))
+            loss.backward()
+            total += loss.item()
+    assert packed.item() == pytest.approx(total, rel=5e-3 if bf16 else 1e-5)
+    whole = torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None]).norm()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None
+        error = (got[name] - parameter.grad).norm() / max(parameter.grad.norm(), 0.01 * whole)
+        assert error < (0.05 if bf16 else 1e-4), f"{name}: {error:.2g}"
+
+
+def test_documents_of_a_batch() -> None:
+    found = Documents.of(NUMBERS)
+    assert found.bounds.tolist() == [0, 9, 10, 65, 130, 150, 180, 195] and found.longest == 65
+    assert found.positions_bt[0].tolist() == [*range(9), 0, *range(55)]
+    assert found.positions_bt[2].tolist() == [*range(20), *range(30), *range(15)]
+    # two rows never share a document, whatever their numbers
+    assert Documents.of(torch.zeros(2, 3, dtype=torch.int64)).bounds.tolist() == [0, 3, 6]
+    for wrong in (torch.zeros(3), torch.zeros(0, 3)):
+        with pytest.raises(ValueError, match="per token"):
+            Documents.of(wrong)
+
+
+def test_documents_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build(monkeypatch, "nanogpt", "").eval()
+    ids, _ = batch()
+    with pytest.raises(ValueError, match="documents of"):
+        model(ids[:, :-1], documents=Documents.of(NUMBERS))
+    with pytest.raises(ValueError, match="one document"):
+        model(ids, cache=KeyValues(), documents=Documents.of(NUMBERS))
+    long = torch.zeros(1, 140, dtype=torch.int64)
+    with torch.no_grad():  # a row may be longer than the context when none of its documents is
+        assert model(long, documents=Documents.of(torch.arange(140)[None] // 70)).shape == (1, 140, 61)
+        with pytest.raises(ValueError, match="context"):
+            model(long, documents=Documents.of(torch.arange(140)[None] // 71))

@@ -190,12 +190,12 @@ def test_windows_cover_everything_once_per_epoch_and_mask(tmp_path: Path) -> Non
     with ShardWriter(tmp_path / "s.shard", 1000) as writer:
         writer.append(np.arange(4, 105), np.arange(101) % 2 == 0)
     windows = Windows(Shard(tmp_path / "s.shard"), 10, seed=1, aligned=True)
-    inputs, targets = windows.batch(0, 10)
+    inputs, targets, _ = windows.batch(0, 10)
     assert sorted(inputs.flatten().tolist()) == list(range(4, 104))
     assert inputs[:, 0].tolist() != sorted(inputs[:, 0].tolist())
     kept = targets[targets != IGNORE]
     assert len(kept) == 50 and (kept % 2 == 0).all()
-    again, _ = Windows(Shard(tmp_path / "s.shard"), 10, seed=1, aligned=True).batch(10, 10)
+    again, *_ = Windows(Shard(tmp_path / "s.shard"), 10, seed=1, aligned=True).batch(10, 10)
     assert sorted(again.flatten().tolist()) == list(range(4, 104)) and again.tolist() != inputs.tolist()
 
 
