@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,15 @@ _EXECUTION = ("threads", "device", "plain", "save_seconds", "resume", "out")  # 
 
 def _checked(args: argparse.Namespace) -> None:
     """Numbers that argparse cannot judge."""
+    if args.minutes is not None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("--minutes cannot be used with several processes", "each would find another number of steps",
+                         "give --steps or --epochs")
     for name in ("vocab_size", "context", "steps", "batch_tokens", "micro_batch", "warmup", "eval_every"):
         value = getattr(args, name)
         if value is not None and value < (0 if name == "warmup" else 1):
             raise UsageError(f"--{name.replace('_', '-')} {value} makes no sense", "it must be positive")
-    for name, low, high in (("val_fraction", 0.0, 0.5), ("epochs", 0.0, 1e6), ("lr", 0.0, 10.0)):
+    for name, low, high in (("val_fraction", 0.0, 0.5), ("epochs", 0.0, 1e6), ("lr", 0.0, 10.0),
+                            ("minutes", 0.0, 1e6)):
         value = getattr(args, name)
         if value is not None and not low < value <= high:
             raise UsageError(
@@ -104,6 +109,15 @@ def main(args: argparse.Namespace) -> int:
         settings = recipe.settings(args, size, config, prepared.train_tokens)
 
         from nimllm.llm.train import Trainer, write_json
+
+        if args.minutes and not args.steps:
+            screen.say(f"measuring how many steps {args.minutes:g} minutes hold")
+            trial = Trainer(config, settings, run, prepared.tokenizer, prepared.train, prepared.val,
+                            prepared.bytes_per_token)
+            args.steps = recipe.steps_within(args.minutes, trial)
+            del trial
+            _remember(run, args)  # a resumed run keeps them
+            settings = recipe.settings(args, size, config, prepared.train_tokens)
 
         screen.say(
             f"{size}: {config.parameters():,} parameters, {settings.steps} steps of "

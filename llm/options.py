@@ -19,6 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vocab-size", type=int, metavar="N", help="default: by size and corpus")
     parser.add_argument("--context", type=int, metavar="N", help="tokens the model sees at once")
     parser.add_argument("--steps", type=int, metavar="N", help="optimizer steps (default: from --epochs)")
+    parser.add_argument("--minutes", type=float, metavar="N", help="as many steps as fit into so much time, by a trial")
     parser.add_argument("--epochs", type=float, default=4.0, metavar="N", help="passes over the text (default 4)")
     parser.add_argument("--batch-tokens", type=int, metavar="N", help="tokens per step (default: by size)")
     parser.add_argument("--micro-batch", type=int, metavar="ROWS", help="rows computed at once (default: by memory)")

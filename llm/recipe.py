@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
 from nimllm.errors import UsageError
 from nimllm.llm.config import ModelConfig
 from nimllm.llm.presets import Preset, find, preset
+
+if TYPE_CHECKING:
+    from nimllm.llm.train import Trainer
 
 # what a text of so many bytes can feed (about 20 tokens a parameter would be ideal; small texts are repeated)
 _SIZE_BY_BYTES = ((200_000, "tiny"), (4_000_000, "nimllm-2m"), (120_000_000, "nimllm-10m"))
@@ -24,6 +29,8 @@ _SMALLEST_VOCAB = 512
 # bytes of saved activations by layer, width and token: 47 to 55 measured in bf16 at six shapes, twice that in fp32
 _ACTIVATION_BYTES = {"bf16": 60, "fp32": 110}
 _CPU_BUDGET = 1_500_000_000  # for them
+_TRIAL_STEPS, _EVALUATIONS, _EVALUATE_EVERY = 9, 5, 200  # at least so many evaluations, at least every 200 steps
+_STEPS, _SMALLEST_BATCH = 400, 2048  # fewer tokens a step rather than fewer steps
 _FITTED = {"lr", "steps", "batch_rows", "accumulate"}  # what --set must leave to its option
 
 
@@ -100,13 +107,38 @@ def _budget(device: str) -> int:
     return _CPU_BUDGET
 
 
+def steps_within(minutes: float, trainer: Trainer) -> int:
+    """Steps that fit into so many minutes with their evaluations, by a trial of some. The trainer is used up."""
+    times = []
+    for _ in range(_TRIAL_STEPS):
+        began = time.perf_counter()
+        trainer.train_step()
+        times.append(time.perf_counter() - began)
+    step = median(times[_TRIAL_STEPS // 3:])  # the first ones allocate
+    began = time.perf_counter()
+    trainer.evaluate()
+    evaluation = time.perf_counter() - began
+    left = 60.0 * minutes - sum(times) - evaluation
+    few = (left - _EVALUATIONS * evaluation) / step
+    return max(1, int(min(few, left / (step + evaluation / _EVALUATE_EVERY))))
+
+
+def _batch_tokens(args: argparse.Namespace, found: Preset, tokens: int) -> int:
+    """The preset's, halved while a small text would give too few steps."""
+    batch = found.batch_tokens
+    if args.steps is None and args.minutes is None:
+        while batch > _SMALLEST_BATCH and args.epochs * tokens < _STEPS * batch:
+            batch //= 2
+    return batch
+
+
 def settings(args: argparse.Namespace, size: str, config: ModelConfig, tokens: int) -> Any:
     """Everything about the training that was not said. ``tokens``: of the training text."""
     from nimllm.llm.settings import TrainSettings
     from nimllm.llm.train import gains_by_bf16, pick_device
 
     found = find(size)
-    rows = max(1, round((args.batch_tokens or found.batch_tokens) / config.context))
+    rows = max(1, round((args.batch_tokens or _batch_tokens(args, found, tokens)) / config.context))
     dtype = args.dtype
     if dtype == "auto":
         dtype = "bf16" if gains_by_bf16(pick_device(args.device)) else "fp32"
@@ -117,8 +149,9 @@ def settings(args: argparse.Namespace, size: str, config: ModelConfig, tokens: i
         steps=steps, batch_rows=micro, accumulate=accumulate, lr=args.lr or found.rate,
         warmup=args.warmup if args.warmup is not None else min(100, max(1, steps // 10)), schedule=args.schedule,
         optimizer=args.optimizer, weight_decay=args.weight_decay, seed=args.seed,
-        eval_every=args.eval_every or max(1, min(200, steps // 5)), save_seconds=args.save_seconds, sample=args.sample,
-        dtype=args.dtype, device=args.device, compile=args.compile, threads=args.threads,
+        eval_every=args.eval_every or max(1, min(_EVALUATE_EVERY, steps // _EVALUATIONS)),
+        save_seconds=args.save_seconds, sample=args.sample, dtype=args.dtype, device=args.device,
+        compile=args.compile, threads=args.threads,
     )
     _, training = changes(args.set)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 import pytest
 
@@ -61,3 +62,25 @@ def test_what_makes_no_sense_is_refused(word: str, message: str) -> None:
         config = preset("nimllm-10m", 512, **recipe.shape(args, "nimllm-10m"))
         recipe.settings(args, "nimllm-10m", config, 10**6)
     assert message in caught.value.message()
+
+
+def test_small_texts_get_small_steps() -> None:
+    config = preset("nimllm-10m")
+    tokens = [recipe.settings(options("--epochs", "2"), "nimllm-10m", config, size) for size in (10**5, 10**6, 10**7)]
+    assert [made.batch_rows * made.accumulate * config.context for made in tokens] == [2048, 4096, 8192]
+
+
+def test_minutes_become_steps_and_stay_so_on_a_resume(tmp_path, capsys) -> None:
+    from nimllm.cli import main
+    from nimllm.llm.train import read_metrics
+
+    text, out = tmp_path / "text.txt", tmp_path / "run"
+    text.write_text("".join(f"line {i} says {i * 37 % 101} and no more\n" for i in range(2000)))
+    words = ["--train", str(text), "--size", "tiny", "--minutes", "0.05", "--out", str(out), "--plain", "--device", "cpu",
+             "--batch-tokens", "512"]
+    assert main([*words, "--set", "stop_after=2"]) == 130
+    steps = json.loads((out / "config.json").read_text())["training"]["steps"]
+    assert steps > 2 and json.loads((out / "arguments.json").read_text())["steps"] == steps
+    assert main(["--train", "--resume", "--out", str(out), "--plain", "--set", "stop_after=2"]) in (0, 130)
+    assert "measuring" not in capsys.readouterr().err.split("stopped")[1]
+    assert len(read_metrics(out)[0]) > 2
