@@ -39,5 +39,7 @@ class TrainSettings(BaseModel):
     device: str = "auto"
     compile: bool = False
     threads: int = 0  # 0: all
+    packing: Literal["stream", "bos"] = "stream"  # rows cut anywhere, or documents by best fit, each begun with bos
+    document_mask: bool = False  # no document of a row sees another
     aligned: bool = False  # shards are packed in rows of one context
     stop_after: int = 0  # stop (as if interrupted) after this many steps of this process; 0: never

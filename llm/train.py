@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from nimllm.errors import CONFIG, INTERRUPTED, TERMINATED, NimError
 from nimllm.kernels.native import keep_freed_memory
 from nimllm.llm import plots
-from nimllm.llm.batches import Windows
+from nimllm.llm.batches import open_rows
 from nimllm.llm.checkpoint import write_tensors
 from nimllm.llm.config import ModelConfig
 from nimllm.llm.model import GPT, KeyValues
@@ -131,9 +131,8 @@ class Trainer:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.bf16 = settings.dtype == "bf16" or (settings.dtype == "auto" and gains_by_bf16(self.device))
-        pad = tokenizer.pad
-        self.train = Windows(Shard(train), config.context, settings.seed, settings.aligned, pad)
-        self.validation = Windows(Shard(validation), config.context, 0, True, pad)
+        self.train = open_rows(Shard(train), config.context, settings, tokenizer, training=True)
+        self.validation = open_rows(Shard(validation), config.context, settings, tokenizer, training=False)
         torch.manual_seed(settings.seed)
         self.model = GPT(config)
         self.model.reset(torch.Generator().manual_seed(settings.seed))
