@@ -70,7 +70,9 @@ def _remembered(run: Path, args: argparse.Namespace) -> argparse.Namespace:
             "a resumed run goes on with its own text",
             "leave the files out, or choose another --out",
         )
-    return argparse.Namespace(**{**vars(args), **{k: v for k, v in saved.items() if k not in _EXECUTION}})
+    kept = {key: value for key, value in saved.items() if key not in _EXECUTION}
+    kept["set"] = [*saved.get("set", []), *args.set]  # how long this process runs may differ; the rest is checked
+    return argparse.Namespace(**{**vars(args), **kept})
 
 
 def main(args: argparse.Namespace) -> int:
