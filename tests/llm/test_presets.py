@@ -23,7 +23,7 @@ STEPS = 50
 @pytest.fixture(scope="session")
 def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("text") / "text.txt"
-    names = "ann bob cyd dan eve fay gus hal".split()
+    names = ["ann", "bob", "cyd", "dan", "eve", "fay", "gus", "hal"]
     lines = (f"{names[i % 8]} gives {names[i * 5 % 7]} the number {i * 37 % 101}, and takes {i * 53 % 89} back.\n"
              for i in range(4000))
     path.write_text("".join(lines))
