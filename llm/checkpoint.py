@@ -10,7 +10,7 @@ import json
 import os
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -47,7 +47,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise NimError(f"cannot write {path}", error.strerror or str(error),
                        "free some space or choose a folder you can write") from None
     finally:
-        temporary.unlink(missing_ok=True)  # gone already after a rename
+        with suppress(OSError):  # the folder above it may be none
+            temporary.unlink(missing_ok=True)  # gone already after a rename
 
 
 def sync_folder(folder: Path) -> None:
@@ -68,7 +69,7 @@ def _refuse_stranger(path: Path, start: bytes) -> None:
         raise NimError(f"{path} is a GGUF file", "only safetensors can be loaded", "give the run folder it came from")
 
 
-def _header(path: Path) -> tuple[dict[str, dict], int]:
+def read_header(path: Path) -> tuple[dict[str, dict], int]:
     """The entries of a safetensors header and the offset of the first tensor's bytes; NimError when there is none."""
     try:
         with open(path, "rb") as file:
@@ -100,7 +101,7 @@ def _header(path: Path) -> tuple[dict[str, dict], int]:
 
 def is_fp32(path: Path) -> bool:
     """Whether every tensor of the file is fp32, so that it can be mapped; NimError when it is no safetensors file."""
-    return all(entry.get("dtype") == "F32" for entry in _header(Path(path))[0].values())
+    return all(entry.get("dtype") == "F32" for entry in read_header(Path(path))[0].values())
 
 
 def read_tensors(path: Path, mapped: bool = False) -> dict[str, np.ndarray]:
@@ -110,7 +111,7 @@ def read_tensors(path: Path, mapped: bool = False) -> dict[str, np.ndarray]:
     NimError: missing, truncated, a pickle, not safetensors, or tensors that are not floating point weights.
     """
     path = Path(path)
-    entries, offset = _header(path)
+    entries, offset = read_header(path)
     tensors: dict[str, np.ndarray] = {}
     try:
         with safe_open(path, framework="np"), open(path, "rb") as file:  # the library checks the layout

@@ -65,7 +65,7 @@ class Tokenizer:
     def __init__(self, kind: Literal["bpe", "char"], data: bytes) -> None:
         """``data``: the bytes of tokenizer.model (bpe) or tokenizer.json (char). ValueError when they are neither."""
         self.kind: Literal["bpe", "char"] = kind
-        self._data = data
+        self.data = data
         self.vocab_size: int
         self._bytes: dict[int, bytes]  # what decode shows for an id
         self._markers: dict[str, int] = {}
@@ -195,7 +195,7 @@ class Tokenizer:
 
     def fingerprint(self) -> str:
         """sha256 hex of the saved file."""
-        return hashlib.sha256(self._data).hexdigest()
+        return hashlib.sha256(self.data).hexdigest()
 
     def describe(self) -> dict[str, object]:
         """What config.json says of it."""
@@ -205,7 +205,7 @@ class Tokenizer:
         """Writes tokenizer.model or tokenizer.json into the run folder, and removes the other kind's file."""
         name, other = (_MODEL_FILE, _CHARACTER_FILE) if self.kind == "bpe" else (_CHARACTER_FILE, _MODEL_FILE)
         with replacing(Path(run) / name) as file:
-            file.write(self._data)
+            file.write(self.data)
         (Path(run) / other).unlink(missing_ok=True)
 
     @staticmethod

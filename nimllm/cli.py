@@ -132,6 +132,12 @@ def _eval(parser: argparse.ArgumentParser) -> None:
     loss.add_argument("--json", action="store_true")
 
 
+def _export(parser: argparse.ArgumentParser) -> None:
+    from nimllm.llm.interchange_options import add_export
+
+    add_export(parser)
+
+
 def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="DIR")
     parser.add_argument("--json", action="store_true")
@@ -155,6 +161,7 @@ COMMANDS = {
     ),
     "align": ("fine-tune a trained model", _align, ""),
     "eval": ("measure a model", _eval, ""),
+    "export": ("write a model for other programs: Hugging Face, llama.cpp", _export, "nimllm.alignment.export:main"),
     "bench": ("measure speed beside the machine's limits and other programs", _bench, "nimllm.llm.bench.command:main"),
     "doctor": ("what is in force on this machine, and why", _doctor, "nimllm.agent.doctor:main"),
 }
