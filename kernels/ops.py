@@ -212,7 +212,11 @@ _TABLE: dict[str, list[Impl]] = {
         _in_cpp("optimizer", "clip_adamw"),
         _reference("clip_adamw"),
     ],
-    "newton_schulz": [*_in_triton("newton_schulz", "newton_schulz"), _reference("newton_schulz")],
+    "newton_schulz": [
+        *_in_triton("newton_schulz", "newton_schulz"),
+        Impl("one-by-one", ("cpu",), "nimllm.kernels.newton_schulz:newton_schulz"),
+        _reference("newton_schulz"),
+    ],
     "top_saliency": [*_in_triton("sparse", "top_saliency"), _reference("top_saliency")],
     "grid_add": [*_in_triton("sparse", "grid_add"), _reference("grid_add")],
     # a class, not a function: Engine's face (config, tensors, dtype, threads), logits of a growing sequence

@@ -4,43 +4,37 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from nimllm.errors import NimError, UsageError
-from nimllm.llm.config import ModelConfig
-from nimllm.llm.presets import SIZES, preset
+from nimllm.llm import recipe
+from nimllm.llm.presets import find, preset
 
-# what a corpus of so many bytes can feed (about 20 tokens a parameter would be ideal; small texts are repeated)
-_SIZE_BY_BYTES = ((200_000, "tiny"), (4_000_000, "nimllm-2m"), (120_000_000, "nimllm-10m"))
-_LARGEST_BY_DEFAULT = "nimllm-30m"
-_VOCAB = {"tiny": 1024, "nimllm-2m": 2048}
-_RATE = {"tiny": 4e-3, "nimllm-2m": 3e-3, "nimllm-10m": 1.5e-3}
 _EXECUTION = ("threads", "device", "plain", "save_seconds", "resume", "out")  # may differ when a run is resumed
-
-
-def _default_size(paths: list[Path]) -> str:
-    from nimllm.llm.text import files
-
-    total = sum(path.stat().st_size for path, _ in files(path for path in paths if str(path) != "-"))
-    return next((name for limit, name in _SIZE_BY_BYTES if total < limit), _LARGEST_BY_DEFAULT)
 
 
 def _checked(args: argparse.Namespace) -> None:
     """Numbers that argparse cannot judge."""
+    if args.minutes is not None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("--minutes cannot be used with several processes", "each would find another number of steps",
+                         "give --steps or --epochs")
     for name in ("vocab_size", "context", "steps", "batch_tokens", "micro_batch", "warmup", "eval_every"):
         value = getattr(args, name)
         if value is not None and value < (0 if name == "warmup" else 1):
             raise UsageError(f"--{name.replace('_', '-')} {value} makes no sense", "it must be positive")
-    for name, low, high in (("val_fraction", 0.0, 0.5), ("epochs", 0.0, 1e6), ("lr", 0.0, 10.0)):
+    for name, low, high in (("val_fraction", 0.0, 0.5), ("epochs", 0.0, 1e6), ("lr", 0.0, 10.0),
+                            ("minutes", 0.0, 1e6)):
         value = getattr(args, name)
         if value is not None and not low < value <= high:
             raise UsageError(
                 f"--{name.replace('_', '-')} {value} makes no sense", f"it lies above {low} and up to {high}"
             )
-    if args.size is not None and args.size not in SIZES:
-        raise UsageError(f"no model size is called {args.size!r}", "", f"the sizes are {', '.join(SIZES)}")
+    if args.size is not None:
+        find(args.size)
+    recipe.changes(args.set)
     for path in args.data:
         if path != "-" and not Path(path).exists():
             raise NimError(f"cannot train on {path}", "there is no such file or folder", "check the path")
@@ -76,7 +70,9 @@ def _remembered(run: Path, args: argparse.Namespace) -> argparse.Namespace:
             "a resumed run goes on with its own text",
             "leave the files out, or choose another --out",
         )
-    return argparse.Namespace(**{**vars(args), **{k: v for k, v in saved.items() if k not in _EXECUTION}})
+    kept = {key: value for key, value in saved.items() if key not in _EXECUTION}
+    kept["set"] = [*saved.get("set", []), *args.set]  # how long this process runs may differ; the rest is checked
+    return argparse.Namespace(**{**vars(args), **kept})
 
 
 def main(args: argparse.Namespace) -> int:
@@ -96,27 +92,34 @@ def main(args: argparse.Namespace) -> int:
     from nimllm.llm.prepare import prepare
 
     paths = [Path(path) for path in args.data]
-    size = args.size or _default_size(paths)
-    shape: dict[str, Any] = {"dropout": args.dropout} if args.dropout is not None else {}
-    if args.context:
-        shape["context"] = args.context
-    context = shape.get("context", SIZES[size]["context"])
+    size = args.size or recipe.default_size(paths)
+    shape = recipe.shape(args, size)
+    context = shape.get("context", find(size).shape["context"])
     with display(args.plain) as screen:
         _remember(run, args)
         prepared = prepare(
             paths,
             run,
-            vocab_size=args.vocab_size or _VOCAB.get(size, 8192),
-            kind=args.tokenizer,
+            vocab_size=args.vocab_size or recipe.vocabulary(find(size), recipe.text_bytes(paths)),
+            kind=args.tokenizer or find(size).tokenizer,
             val_fraction=args.val_fraction,
             context=context,
             report=screen.say,
             column=args.column,
         )
         config = preset(size, prepared.tokenizer.vocab_size, **shape)
-        settings = _settings(args, size, config, prepared.train_tokens)
+        settings = recipe.settings(args, size, config, prepared.train_tokens)
 
         from nimllm.llm.train import Trainer, write_json
+
+        if args.minutes and not args.steps:
+            screen.say(f"measuring how many steps {args.minutes:g} minutes hold")
+            trial = Trainer(config, settings, run, prepared.tokenizer, prepared.train, prepared.val,
+                            prepared.bytes_per_token)
+            args.steps = recipe.steps_within(args.minutes, trial)
+            del trial
+            _remember(run, args)  # a resumed run keeps them
+            settings = recipe.settings(args, size, config, prepared.train_tokens)
 
         screen.say(
             f"{size}: {config.parameters():,} parameters, {settings.steps} steps of "
@@ -173,34 +176,6 @@ def _remember(run: Path, args: argparse.Namespace) -> None:
             error.strerror or str(error),
             "choose a folder you can write with --out",
         ) from None
-
-
-def _settings(args: argparse.Namespace, size: str, config: ModelConfig, tokens: int) -> Any:
-    from nimllm.llm.settings import TrainSettings
-
-    rows = max(1, round(args.batch_tokens / config.context))
-    micro = min(rows, args.micro_batch or rows)
-    accumulate = max(1, round(rows / micro))
-    per_step = micro * accumulate * config.context
-    steps = args.steps or max(1, round(args.epochs * tokens / per_step))
-    return TrainSettings(
-        steps=steps,
-        batch_rows=micro,
-        accumulate=accumulate,
-        lr=args.lr or _RATE.get(size, 1e-3),
-        warmup=args.warmup if args.warmup is not None else min(100, max(1, steps // 10)),
-        schedule=args.schedule,
-        optimizer=args.optimizer,
-        weight_decay=args.weight_decay,
-        seed=args.seed,
-        eval_every=args.eval_every or max(1, min(200, steps // 5)),
-        save_seconds=args.save_seconds,
-        sample=args.sample,
-        dtype=args.dtype,
-        device=args.device,
-        compile=args.compile,
-        threads=args.threads,
-    )
 
 
 if __name__ == "__main__":

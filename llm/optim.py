@@ -1,7 +1,6 @@
 """Optimizers and learning-rate schedules.
 
-AdamW for everything, or Muon for the hidden matrices with AdamW for the rest (embedding, head, norms, biases). Muon is
-torch's own, with the update's RMS matched to AdamW's (Moonlight, arXiv 2502.16982), so one learning rate serves both.
+AdamW for everything, or Muon (muon.py) for the hidden matrices with AdamW for the rest: embedding, head, norms, biases.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from nimllm.kernels import ops
+from nimllm.llm.muon import Muon
+from nimllm.llm.settings import TrainSettings
 
 
 class AdamW(torch.optim.Optimizer):
@@ -67,10 +68,11 @@ def clip_and_step(model: nn.Module, all_optimizers: list[torch.optim.Optimizer],
         optimizer.zero_grad(set_to_none=True)
 
 
-def optimizers(
-    model: nn.Module, kind: str, lr: float, weight_decay: float, betas: tuple[float, float]
-) -> list[torch.optim.Optimizer]:
-    """One optimizer per kind of parameter. Matrices decay; embeddings, gains and biases do not."""
+def optimizers(model: nn.Module, settings: TrainSettings) -> list[torch.optim.Optimizer]:
+    """One optimizer per kind of parameter. Matrices decay; embeddings, gains and biases do not.
+
+    A group's ``scale`` multiplies the scheduled learning rate (:func:`set_rate`).
+    """
     hidden: list[Tensor] = []
     outer: list[Tensor] = []
     vectors: list[Tensor] = []
@@ -81,17 +83,24 @@ def optimizers(
             outer.append(parameter)
         else:
             hidden.append(parameter)
-    if kind == "adamw":
-        groups = [{"params": hidden, "weight_decay": weight_decay}, {"params": outer + vectors, "weight_decay": 0.0}]
-        return [AdamW(groups, lr, betas)]
-    if kind == "muon":
-        return [
-            torch.optim.Muon(
-                hidden, lr=lr, weight_decay=weight_decay, momentum=0.95, nesterov=True, adjust_lr_fn="match_rms_adamw"
-            ),
-            AdamW(outer + vectors, lr, betas),
-        ]
-    raise ValueError(f"no optimizer is called {kind!r}")
+    s = settings
+    rest: list[dict[str, Any]] = [
+        {"params": outer, "weight_decay": 0.0, "scale": s.embed_scale},
+        {"params": vectors, "weight_decay": 0.0, "scale": s.vector_scale},
+    ]
+    if s.optimizer == "adamw":
+        return [AdamW([{"params": hidden, "weight_decay": s.weight_decay}, *rest], s.lr, s.betas)]
+    return [
+        Muon(hidden, s.lr, s.weight_decay, s.momentum, s.cautious, s.even_rows),
+        AdamW(rest, s.lr, s.betas),
+    ]
+
+
+def set_rate(all_optimizers: list[torch.optim.Optimizer], rate: float) -> None:
+    """The scheduled learning rate into every group, times the group's scale."""
+    for optimizer in all_optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group.get("scale", 1.0)
 
 
 def schedule(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from nimllm.llm.presets import SIZES
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Onto the parser of the command."""
@@ -12,21 +14,19 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/<name of the first file>)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    parser.add_argument(
-        "--size", metavar="NAME", help="tiny, nimllm-2m, nimllm-10m, nimllm-30m, … (default: by corpus)"
-    )
-    parser.add_argument("--tokenizer", choices=("bpe", "char"), default="bpe")
-    parser.add_argument("--vocab-size", type=int, metavar="N")
+    parser.add_argument("--size", metavar="NAME", help=f"{', '.join(SIZES)} (default: by corpus)")
+    parser.add_argument("--tokenizer", choices=("bpe", "char"), help="default: that of the size, mostly bpe")
+    parser.add_argument("--vocab-size", type=int, metavar="N", help="default: by size and corpus")
     parser.add_argument("--context", type=int, metavar="N", help="tokens the model sees at once")
     parser.add_argument("--steps", type=int, metavar="N", help="optimizer steps (default: from --epochs)")
+    parser.add_argument("--minutes", type=float, metavar="N", help="as many steps as fit into so much time, by a trial")
     parser.add_argument("--epochs", type=float, default=4.0, metavar="N", help="passes over the text (default 4)")
-    parser.add_argument("--batch-tokens", type=int, default=8192, metavar="N", help="tokens per step (default 8192)")
-    parser.add_argument(
-        "--micro-batch", type=int, metavar="ROWS", help="rows computed at once (default: all of a step)"
-    )
+    parser.add_argument("--batch-tokens", type=int, metavar="N", help="tokens per step (default: by size)")
+    parser.add_argument("--micro-batch", type=int, metavar="ROWS", help="rows computed at once (default: by memory)")
     parser.add_argument("--lr", type=float, help="peak learning rate (default by size and optimizer)")
     parser.add_argument("--warmup", type=int, metavar="STEPS")
-    parser.add_argument("--optimizer", choices=("adamw", "muon"), default="adamw")
+    parser.add_argument("--optimizer", choices=("adamw", "muon"), default="muon",
+                        help="muon: hidden matrices by Muon, the rest by AdamW (default)")
     parser.add_argument("--schedule", choices=("cosine", "wsd"), default="cosine")
     parser.add_argument("--weight-decay", type=float, default=0.1)
     parser.add_argument("--dropout", type=float)
@@ -40,4 +40,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=0, metavar="N")
     parser.add_argument("--compile", action="store_true", help="torch.compile (15-20 s before the first step)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                        help="any other field of the shape or the settings in config.json, such as qk_norm=false")
     parser.add_argument("--plain", action="store_true", help="plain progress lines")

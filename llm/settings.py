@@ -21,8 +21,13 @@ class TrainSettings(BaseModel):
     floor: float = 0.1  # of the peak learning rate
     cooldown: float = Field(default=0.4, gt=0, le=1)  # share of the steps over which "wsd" falls to the floor
     optimizer: Literal["adamw", "muon"] = "adamw"
-    weight_decay: float = 0.1
-    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.1  # of hidden matrices
+    cautious: bool = False  # Muon decays only what its update shrinks too
+    even_rows: bool = False  # Muon's rows get one size (NorMuon)
+    momentum: float = 0.95  # of Muon
+    betas: tuple[float, float] = (0.9, 0.95)  # of AdamW
+    embed_scale: float = Field(default=1.0, gt=0)  # learning rate of embedding and head, times lr
+    vector_scale: float = Field(default=1.0, gt=0)  # of gains and biases
     clip: float = 1.0
     seed: int = 0
     eval_every: int = Field(default=200, gt=0)
@@ -34,5 +39,7 @@ class TrainSettings(BaseModel):
     device: str = "auto"
     compile: bool = False
     threads: int = 0  # 0: all
+    packing: Literal["stream", "bos"] = "stream"  # rows cut anywhere, or documents by best fit, each begun with bos
+    document_mask: bool = False  # no document of a row sees another
     aligned: bool = False  # shards are packed in rows of one context
     stop_after: int = 0  # stop (as if interrupted) after this many steps of this process; 0: never

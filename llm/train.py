@@ -25,11 +25,11 @@ from safetensors.torch import save_file
 from nimllm.errors import CONFIG, INTERRUPTED, TERMINATED, NimError
 from nimllm.kernels.native import keep_freed_memory
 from nimllm.llm import plots
-from nimllm.llm.batches import Windows
+from nimllm.llm.batches import open_rows
 from nimllm.llm.checkpoint import write_tensors
 from nimllm.llm.config import ModelConfig
 from nimllm.llm.model import GPT, KeyValues
-from nimllm.llm.optim import clip_and_step, moments, optimizers, restore_moments, schedule
+from nimllm.llm.optim import clip_and_step, moments, optimizers, restore_moments, schedule, set_rate
 from nimllm.llm.settings import TrainSettings
 from nimllm.llm.shards import Shard
 from nimllm.llm.tokenizer import Tokenizer
@@ -131,9 +131,8 @@ class Trainer:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.bf16 = settings.dtype == "bf16" or (settings.dtype == "auto" and gains_by_bf16(self.device))
-        pad = tokenizer.pad
-        self.train = Windows(Shard(train), config.context, settings.seed, settings.aligned, pad)
-        self.validation = Windows(Shard(validation), config.context, 0, True, pad)
+        self.train = open_rows(Shard(train), config.context, settings, tokenizer, training=True)
+        self.validation = open_rows(Shard(validation), config.context, settings, tokenizer, training=False)
         torch.manual_seed(settings.seed)
         self.model = GPT(config)
         self.model.reset(torch.Generator().manual_seed(settings.seed))
@@ -145,7 +144,7 @@ class Trainer:
             check_tensors(config, tensors, start)
             self.model.load_numpy(tensors)
         self.model.to(self.device)
-        self.optimizers = optimizers(self.model, settings.optimizer, settings.lr, settings.weight_decay, settings.betas)
+        self.optimizers = optimizers(self.model, settings)
         if resume:
             self._restore()
         if settings.compile:  # the head picks its rows by the targets, which no graph can hold
@@ -229,9 +228,7 @@ class Trainer:
         """One optimizer step; (mean loss in nats per learnt token, learning rate)."""
         s = self.settings
         rate = s.lr * schedule(self.step, s.steps, s.warmup, s.schedule, s.floor, s.cooldown)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+        set_rate(self.optimizers, rate)
         torch.manual_seed(s.seed * 1_000_003 + self.step)
         rows = s.batch_rows
         micro = [self.train.batch((self.step * s.accumulate + i) * rows, rows) for i in range(s.accumulate)]

@@ -138,7 +138,7 @@ def main() -> int:
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(arguments.data, out)
-    config = preset(arguments.size, tokenizer.vocab_size)
+    config = preset(arguments.size, tokenizer.vocab_size, n_layers=6, d_ff=1024)  # what nimllm-10m was in 0.1.0
     common = dict(
         batch_rows=arguments.batch_rows,
         optimizer="muon",

@@ -11,7 +11,7 @@ import pytest
 
 from nimllm.errors import NimError
 from nimllm.llm.config import ModelConfig, read_config
-from nimllm.llm.presets import SIZES, preset
+from nimllm.llm.presets import PRESETS, SIZES, preset
 
 GOOD: dict[str, Any] = dict(vocab_size=100, n_layers=2, d_model=64, n_heads=4, n_kv_heads=2, head_dim=16, d_ff=128,
                             context=32)
@@ -27,6 +27,30 @@ def test_named_sizes_survive_json(name: str, tmp_path: Path) -> None:
     config = preset(name, 512, dropout=0.1)
     again = read_config(written(tmp_path, config.model_dump()))
     assert again == config and hash(again) == hash(config) and isinstance(again.rope_theta, float)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_presets_have_exactly_the_weights_they_say(name: str) -> None:
+    assert preset(name).parameters() == PRESETS[name].parameters
+
+
+def test_the_reference_models_have_their_authors_sizes() -> None:
+    """Counts as their authors give them."""
+    sizes = {"vidya-103m": 102_994_944, "llmc-7m": 7_259_008, "char-10m": 10_797_312, "classics-46m": 46_215_680,
+             "chat-48m": 48_376_320}
+    assert {name: preset(name).parameters() for name in sizes} == sizes
+    assert preset("chat-48m").parameters() - 1024 * 512 == 47_852_032  # without positions
+    assert 10_300_000 < preset("nanolm-10m").parameters() < 10_450_000
+    for name in ("nimllm-10m", "nimllm-30m", "nimllm-50m", "nimllm-103m"):
+        config = preset(name)
+        assert abs(config.parameters() / (1e6 * int(name.split("-")[1][:-1])) - 1) < 0.03
+        assert not any(value % 64 for value in (config.d_model, config.d_ff, config.vocab_size, config.context))
+
+
+def test_an_unknown_size_is_named_with_those_there_are() -> None:
+    with pytest.raises(NimError, match="nimllm-11m") as caught:
+        preset("nimllm-11m")
+    assert caught.value.code == 2 and "nimllm-10m" in caught.value.message()
 
 
 def test_it_is_frozen_and_copies_are_checked() -> None:
