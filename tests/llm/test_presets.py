@@ -1,4 +1,4 @@
-"""Every preset, as a user meets it: one command trains it, ^C and --resume, samples, and the engine decodes it.
+"""Every preset, as a user meets it: one command trains it; it stops and resumes, is sampled, decoded and exported.
 
 By default in small: the same kinds of layers, narrow ones. The slow tests have the real sizes.
 """
@@ -41,6 +41,13 @@ def train(text: Path, out: Path, name: str, *words: str) -> None:
     assert (out / "samples.txt").read_text().count("--- step") >= 2
 
 
+def exports(out: Path, name: str) -> None:
+    """Everything to Hugging Face's format, and to llama.cpp's but what it has no architecture for."""
+    assert main(["export", "hf", str(out), str(out / "hf")]) == 0
+    assert (out / "hf" / "model.safetensors").exists()
+    assert main(["export", "gguf", str(out), str(out / "model.gguf")]) == (3 if name == "vidya-103m" else 0)
+
+
 def decoded(out: Path) -> str:
     generator = Generator.load(out)
     ids = generator.tokenizer.encode("ann gives")
@@ -58,6 +65,7 @@ def test_trains_stops_resumes_and_decodes_in_small(name: str, text: Path, tmp_pa
     saved = json.loads((tmp_path / "run" / "config.json").read_text())
     assert saved["tokenizer"]["kind"] == find(name).tokenizer and saved["training"]["optimizer"] == "muon"
     assert decoded(tmp_path / "run")
+    exports(tmp_path / "run", name)
 
 
 @pytest.mark.slow
@@ -69,3 +77,4 @@ def test_trains_stops_resumes_and_decodes(name: str, text: Path, tmp_path: Path)
     positions = config.vocab_size * config.d_model
     assert config.parameters() - positions == found.parameters - found.vocab * config.d_model
     assert decoded(tmp_path / "run")
+    exports(tmp_path / "run", name)
