@@ -6,14 +6,21 @@ import argparse
 import json
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nimllm.errors import NimError, UsageError
 from nimllm.llm import recipe
+from nimllm.llm.config import ModelConfig
 from nimllm.llm.presets import find, preset
 
-_EXECUTION = ("threads", "device", "plain", "save_seconds", "resume", "out")  # may differ when a run is resumed
+if TYPE_CHECKING:
+    from nimllm.llm.distributed import Group
+    from nimllm.llm.progress import Progress
+
+# may differ when a run is resumed
+_EXECUTION = ("threads", "device", "plain", "save_seconds", "resume", "out", "tensorboard")
 
 
 def _checked(args: argparse.Namespace) -> None:
@@ -76,9 +83,36 @@ def _remembered(run: Path, args: argparse.Namespace) -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Prepare, train, report. Exit 0, 130 after ^C (everything saved), or a NimError's code."""
+    """Prepare, train, report, also as one of several processes (torchrun). Exit 0, 130 after ^C and 143 after SIGTERM
+    (everything saved), or a NimError's code."""
+    from nimllm.llm.distributed import together
+
+    return together(lambda group: _first(args, group) if group.first else _other(group))
+
+
+def _other(group: Group) -> int:
+    """What every process but the first does: wait for its decisions, and train its part of them."""
+    plan = group.hear()
+    if "failed" in plan:
+        return int(plan["failed"])
+    from nimllm.llm.settings import TrainSettings
+    from nimllm.llm.tokenizer import Tokenizer
+    from nimllm.llm.train import Trainer
+
+    run = Path(plan["run"])
+    config, settings = ModelConfig.model_validate(plan["model"]), TrainSettings.model_validate(plan["training"])
+    Trainer(config, settings, run, Tokenizer.load(run), Path(plan["train"]), Path(plan["validation"]),
+            plan["bytes_per_token"], resume=plan["resume"], group=group).fit()  # fmt: skip
+    return 0
+
+
+def _first(args: argparse.Namespace, group: Group) -> int:
+    from nimllm.llm.distributed import restarted
+
     _checked(args)
     run = _run_folder(args)
+    if group.size > 1 and restarted():
+        args.resume = True
     if args.resume:
         args = _remembered(run, args)
     elif not args.data:
@@ -88,14 +122,18 @@ def main(args: argparse.Namespace) -> int:
             f"{run} already holds a model", "a new run would replace it", "go on with --resume, or choose another --out"
         )
 
+    from nimllm.llm import event_log
     from nimllm.llm.display import display
     from nimllm.llm.prepare import prepare
+    from nimllm.llm.run_folder import METRICS, hold, read_curves
 
+    if args.tensorboard:
+        event_log.check()
     paths = [Path(path) for path in args.data]
     size = args.size or recipe.default_size(paths)
     shape = recipe.shape(args, size)
     context = shape.get("context", find(size).shape["context"])
-    with display(args.plain) as screen:
+    with display(args.plain) as screen, hold(run), ExitStack() as stack:
         _remember(run, args)
         prepared = prepare(
             paths,
@@ -124,6 +162,7 @@ def main(args: argparse.Namespace) -> int:
         screen.say(
             f"{size}: {config.parameters():,} parameters, {settings.steps} steps of "
             f"{settings.batch_rows * settings.accumulate * config.context:,} tokens, in {run}"
+            + (f", by {group.size} processes" if group.size > 1 else "")
         )
         write_json(
             run / "config.json",
@@ -135,6 +174,11 @@ def main(args: argparse.Namespace) -> int:
                 "training": settings.model_dump(),
             },
         )
+        group.tell({
+            "run": str(run.resolve()), "model": config.model_dump(), "training": settings.model_dump(),
+            "train": str(prepared.train.resolve()), "validation": str(prepared.val.resolve()),
+            "bytes_per_token": prepared.bytes_per_token, "resume": args.resume,
+        })  # fmt: skip
         trainer = Trainer(
             config,
             settings,
@@ -144,16 +188,24 @@ def main(args: argparse.Namespace) -> int:
             prepared.val,
             prepared.bytes_per_token,
             resume=args.resume,
+            group=group,
         )
         if trainer.step:
             screen.say(f"resumed after step {trainer.step}")
-        outcome = trainer.fit(screen.show)
-    from nimllm.llm.train import read_metrics
+            if (run / METRICS).exists():
+                screen.history(read_curves(run, trainer.step))
+        board = stack.enter_context(event_log.EventLog(run, trainer.step)) if args.tensorboard else None
 
-    trace, _ = read_metrics(run)
+        def show(progress: Progress) -> None:
+            screen.show(progress)
+            if board is not None:
+                board(progress)
+
+        outcome = trainer.fit(show)
     from nimllm.llm.plots import terminal_plot
 
-    print(terminal_plot(trace))
+    curves = read_curves(run)
+    print(terminal_plot(curves.train, validation=curves.validation))
     print(
         f"done: {outcome.step} steps in {outcome.seconds:.0f} s, final loss {outcome.loss:.6f}, validation "
         f"{outcome.validation:.4f} nats per token, {outcome.bits_per_byte:.4f} bits per byte"

@@ -9,12 +9,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from nimllm.llm.plots import terminal_plot
-from nimllm.llm.train import Progress
+from nimllm.llm.progress import Progress
+from nimllm.llm.run_folder import Curves
 
 if TYPE_CHECKING:
     from rich.console import Group
 
 BAR = 70  # characters
+POINTS = 1200  # of the live plot, which has 120 columns of dots; older ones thin out
+
+
+def amount(count: float) -> str:
+    """ "950", "12.3k", "10.4M" or "1.2B"."""
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if count >= 0.99995 * size:
+            return f"{count / size:.1f}{letter}"
+    return f"{count:.0f}"
 
 
 def duration(seconds: float) -> str:
@@ -33,6 +43,18 @@ def line(progress: Progress) -> str:
     if progress.validation is not None:
         text += f"  validation {progress.validation:.4f} ({progress.bits_per_byte:.3f} bits per byte)"
     return text
+
+
+def details(progress: Progress) -> str:
+    """What else there is to know about a step: tokens seen, the gradient's norm, model FLOPs utilisation."""
+    parts = []
+    if progress.tokens:
+        parts.append(f"{amount(progress.tokens)} tokens seen")
+    if progress.gradient_norm is not None:
+        parts.append(f"gradient norm {progress.gradient_norm:.3g}")
+    if progress.utilisation is not None:
+        parts.append(f"MFU {100 * progress.utilisation:.1f} %")
+    return "  ".join(parts)
 
 
 class PlainDisplay:
@@ -54,7 +76,11 @@ class PlainDisplay:
         now = time.monotonic()
         if progress.validation is not None or progress.step == progress.steps or now - self._last >= self.seconds:
             self._last = now
-            self.say(line(progress))
+            more = details(progress)
+            self.say(line(progress) + (f"  {more}" if more else ""))
+
+    def history(self, curves: Curves) -> None:
+        """What a resumed run has behind it: nothing to print again."""
 
 
 class LiveDisplay:
@@ -67,6 +93,7 @@ class LiveDisplay:
         self.console = Console(stderr=True)
         self.live = Live(console=self.console, refresh_per_second=4, transient=False)
         self.losses: list[tuple[float, float]] = []
+        self.validations: list[tuple[float, float]] = []
         self.sample, self.validation = "", ""
 
     def __enter__(self) -> LiveDisplay:
@@ -84,28 +111,36 @@ class LiveDisplay:
     def show(self, progress: Progress) -> None:
         self.live.update(self.panel(progress))
 
+    def history(self, curves: Curves) -> None:
+        """Begin with the curves of a resumed run."""
+        every = 1 + len(curves.train) // POINTS
+        self.losses, self.validations = curves.train[::every], list(curves.validation)
+
     def panel(self, progress: Progress) -> Group:
         """What is drawn after a step."""
         from rich.console import Group
         from rich.text import Text
 
         self.losses.append((progress.step, progress.loss))
-        if len(self.losses) > 1200:  # the plot has 120 columns of dots; older ones thin out
+        if len(self.losses) > POINTS:
             self.losses = self.losses[::2]
         if progress.validation is not None:
+            self.validations.append((progress.step, progress.validation))
             self.validation = (
                 f"validation {progress.validation:.4f} nats per token, "
                 f"{progress.bits_per_byte:.3f} bits per byte at step {progress.step}"
             )
             self.sample = (progress.sample or "").strip()
         short = " ".join(self.sample.split())[:200]
-        done = round(BAR * progress.step / progress.steps)
+        wide = min(BAR, self.console.width - 1)
+        done = round(wide * progress.step / progress.steps)
         return Group(
-            Text.assemble(("━" * done, "green"), ("━" * (BAR - done), "dim")),
+            Text.assemble(("━" * done, "green"), ("━" * (wide - done), "dim")),
             Text(line(replace(progress, validation=None))),
+            Text(details(progress)),
             Text(self.validation, style="green"),
             Text(f"sample: {short}" if short else "", style="dim"),
-            Text(terminal_plot(self.losses, 60, 8), style="cyan"),
+            Text.from_ansi(terminal_plot(self.losses, max(20, wide - 10), 8, self.validations, colour=True)),
         )
 
 

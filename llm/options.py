@@ -42,4 +42,5 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="any other field of the shape or the settings in config.json, such as qk_norm=false")
+    parser.add_argument("--tensorboard", action="store_true", help="write events for TensorBoard into the run folder")
     parser.add_argument("--plain", action="store_true", help="plain progress lines")

@@ -1,115 +1,56 @@
-"""The training loop: one function from shards to a run folder, exactly resumable.
+"""The training loop: one function from shards to a run folder, exactly resumable, in one process or several.
 
 Everything random is a pure function of (seed, step): the data order (``batches.py``), dropout and samples. A checkpoint
 holds weights, moments and the step in one file that is replaced atomically, so a run killed at any moment goes on with
 the same loss trace as one that was never killed (same machine, threads and settings).
+
+Several processes (``distributed.py``) divide the rows of each step among them and weigh their losses by the tokens that
+all of them learn, so they see what one process sees and compute the same gradient up to rounding; a run may be resumed
+with another number of them. Only dropout differs: every process draws its own.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from nimllm.errors import CONFIG, INTERRUPTED, TERMINATED, NimError
 from nimllm.kernels.native import keep_freed_memory
 from nimllm.llm import plots
-from nimllm.llm.batches import open_rows
+from nimllm.llm.batches import Batch, open_rows
 from nimllm.llm.checkpoint import write_tensors
 from nimllm.llm.config import ModelConfig
-from nimllm.llm.model import GPT, KeyValues
+from nimllm.llm.device import gains_by_bf16, operations, peak, pick_device
+from nimllm.llm.distributed import Group
+from nimllm.llm.model import GPT, IGNORE, KeyValues
 from nimllm.llm.optim import clip_and_step, moments, optimizers, restore_moments, schedule, set_rate
+from nimllm.llm.progress import Outcome, Progress
+from nimllm.llm.run_folder import METRICS, add_sample, hold, read_curves, read_metrics, rewind, write_json
 from nimllm.llm.settings import TrainSettings
 from nimllm.llm.shards import Shard
 from nimllm.llm.tokenizer import Tokenizer
+from nimllm.llm.training_state import copy_weights, give_back_freed_memory, read_state, write_state
 
-
-@dataclass(frozen=True)
-class Progress:
-    """What the display shows after a step."""
-
-    step: int
-    steps: int
-    loss: float
-    lr: float
-    tokens_per_second: float
-    eta: float  # seconds
-    validation: float | None = None
-    bits_per_byte: float | None = None
-    best: float | None = None
-    sample: str | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    step: int
-    loss: float
-    validation: float
-    bits_per_byte: float
-    seconds: float
+__all__ = ["Interrupted", "Outcome", "Progress", "Trainer", "pick_device", "read_metrics", "write_json"]
 
 
 class Interrupted(NimError):
     """The run was stopped by a signal after its last step was saved."""
 
 
-def pick_device(wanted: str) -> torch.device:
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(wanted)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise NimError(f"cannot use the device {wanted!r}", str(error).split("\n")[0], "use --device cpu") from None
-    return device
-
-
-def gains_by_bf16(device: torch.device) -> bool:
-    """Whether matrix products in bf16 are faster than in fp32: tensor cores, or AVX-512 BF16 / AMX on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    if device.type == "cpu":
-        try:
-            flags = Path("/proc/cpuinfo").read_text("utf-8", "replace")
-        except OSError:
-            return False
-        return "avx512_bf16" in flags or "amx_bf16" in flags
-    return False
-
-
-def write_json(path: Path, data: Any) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(data, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _trim_heap() -> None:
-    """Give freed memory back to the system. Tensors of ever-changing sizes (the learnt rows of a batch) fragment the
-    heap of glibc: without this a run of nimllm-10m grew by 10 MB a step."""
-    try:
-        import ctypes
-
-        ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):
-        pass  # another C library
-
-
 class Trainer:
-    """One run: model, optimizers, data and the folder they are saved in."""
+    """One run: model, optimizers, data and the folder they are saved in. ``group``: the processes that share it."""
 
     def __init__(
         self,
@@ -122,14 +63,18 @@ class Trainer:
         bytes_per_token: float,
         start: Path | None = None,
         resume: bool = False,
+        group: Group | None = None,
     ) -> None:
         self.config, self.settings, self.run, self.tokenizer = config, settings, run, tokenizer
         self.bytes_per_token = bytes_per_token
+        self.group = group or Group()
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        self.device = pick_device(settings.device)
+        self.device = pick_device(settings.device, self.group.local)
         if self.device.type == "cpu":
             keep_freed_memory()
+        elif self.group.size > 1:
+            torch.cuda.set_device(self.device)
         self.bf16 = settings.dtype == "bf16" or (settings.dtype == "auto" and gains_by_bf16(self.device))
         self.train = open_rows(Shard(train), config.context, settings, tokenizer, training=True)
         self.validation = open_rows(Shard(validation), config.context, settings, tokenizer, training=False)
@@ -137,6 +82,7 @@ class Trainer:
         self.model = GPT(config)
         self.model.reset(torch.Generator().manual_seed(settings.seed))
         self.step, self.best, self.seconds = 0, math.inf, 0.0
+        self.gradient_norm = 0.0  # of the last step, before clipping
         if start is not None and not resume:
             from nimllm.llm.checkpoint import check_tensors, read_tensors
 
@@ -149,6 +95,13 @@ class Trainer:
             self._restore()
         if settings.compile:  # the head picks its rows by the targets, which no graph can hold
             self.model.model.compile()
+        self._forward: Callable[..., Tensor] = self.model
+        if self.group.size > 1:
+            self.group.join("gloo" if self.device.type == "cpu" else "nccl")
+            self._forward = DistributedDataParallel(
+                self.model, device_ids=None if self.device.type == "cpu" else [self.device],
+                gradient_as_bucket_view=True,
+            )  # fmt: skip
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -157,30 +110,15 @@ class Trainer:
         return self.run / "last.safetensors"
 
     def save(self) -> None:
-        """Weights, moments and position in one file, replaced atomically."""
-        tensors = {f"weight::{name}": p.detach().cpu().contiguous() for name, p in self.model.named_parameters()}
-        tensors |= {
-            f"moment::{name}": t.detach().cpu().contiguous().clone() for name, t in moments(self.model, self.optimizers)
-        }
-        about = {
-            "step": str(self.step),
-            "best": repr(self.best),
-            "seconds": repr(self.seconds),
-            "settings": self._identity(),
-        }
-        temporary = self.last.with_name(self.last.name + ".tmp")
-        try:
-            save_file(tensors, temporary, about)
-            with open(temporary, "rb+") as file:
-                os.fsync(file.fileno())
-            temporary.replace(self.last)
-        except (OSError, SafetensorError) as error:
-            temporary.unlink(missing_ok=True)
-            raise NimError(
-                f"cannot write the checkpoint {self.last}",
-                str(error),
-                "free some space and run again with --resume; the last good checkpoint is kept",
-            ) from None
+        """Weights, moments and position in one file, replaced atomically; by the first process."""
+        if self.group.first:
+            about = {
+                "step": str(self.step),
+                "best": repr(self.best),
+                "seconds": repr(self.seconds),
+                "settings": self._identity(),
+            }
+            write_state(self.last, self.model.named_parameters(), moments(self.model, self.optimizers), about)
 
     def _identity(self) -> str:
         """What must be the same for a resume to continue the same trace."""
@@ -192,61 +130,68 @@ class Trainer:
     def _restore(self) -> None:
         if not self.last.exists():
             return  # killed before the first checkpoint: the same seed starts the same trace from step 0
-        try:
-            with safe_open(self.last, "pt") as file:
-                about = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise NimError(
-                f"the checkpoint {self.last} is damaged",
-                str(error),
-                "delete it to start the run again from its first step",
-            ) from None
+        weights, states, about = read_state(self.last)
         if about.get("settings") != self._identity():
             raise NimError(
                 f"{self.run} was trained with other settings",
                 "a resumed run must have the settings it was started with",
                 "leave out the options that differ, or choose another --out",
             )
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                parameter.copy_(tensors[f"weight::{name}"])
-        restore_moments(
-            self.model, self.optimizers, {name[8:]: t for name, t in tensors.items() if name.startswith("moment::")}
-        )
+        copy_weights(self.model, weights, self.last)
+        restore_moments(self.model, self.optimizers, states)
         self.step, self.best, self.seconds = int(about["step"]), float(about["best"]), float(about["seconds"])
 
     def _keep_best(self) -> None:
-        write_tensors(self.run / "model.safetensors", self.model.to_numpy(), "fp32", {"step": str(self.step)})
+        if self.group.first:
+            write_tensors(self.run / "model.safetensors", self.model.to_numpy(), "fp32", {"step": str(self.step)})
 
     # -- one step ------------------------------------------------------------------------------------------------
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
+    def _alone(self, yes: bool) -> AbstractContextManager[None]:
+        """Keep this backward pass's gradients to oneself: the last one of a step sends the sum of all."""
+        if yes and isinstance(self._forward, DistributedDataParallel):
+            return self._forward.no_sync()
+        return nullcontext()
+
+    def _loss(self, forward: Callable[..., Tensor], batch: Batch) -> Tensor:
+        """Mean over the batch's learnt tokens."""
+        batch = batch.to(self.device)
+        with self._autocast():
+            return forward(batch.inputs, batch.targets, documents=batch.documents)
+
     def train_step(self) -> tuple[float, float]:
-        """One optimizer step; (mean loss in nats per learnt token, learning rate)."""
-        s = self.settings
+        """One optimizer step; (mean loss in nats per learnt token of all processes, learning rate)."""
+        s, group = self.settings, self.group
         rate = s.lr * schedule(self.step, s.steps, s.warmup, s.schedule, s.floor, s.cooldown)
         set_rate(self.optimizers, rate)
-        torch.manual_seed(s.seed * 1_000_003 + self.step)
-        rows = s.batch_rows
-        micro = [self.train.batch((self.step * s.accumulate + i) * rows, rows) for i in range(s.accumulate)]
-        learnt = [batch.learnt for batch in micro]
-        total, loss_sum = max(1, sum(learnt)), torch.zeros((), device=self.device)
+        torch.manual_seed(s.seed * 1_000_003 + self.step + group.rank * 1_000_000_007)
+        rows = s.batch_rows * s.accumulate
+        part = group.part(rows)
+        micro = [
+            self.train.batch(self.step * rows + at, min(s.batch_rows, part.stop - at))
+            for at in range(part.start, part.stop, s.batch_rows)
+        ]
+        work = [(batch, count) for batch in micro if (count := batch.learnt)]
+        total, loss_sum = group.sum([sum(count for _, count in work)])[0], torch.zeros((), device=self.device)
+        if total and not work:  # the others wait for this process's share of the gradient: zeros
+            batch = self.train.batch(self.step * rows, 1)
+            work = [(batch._replace(targets=torch.full_like(batch.targets, IGNORE)), 0)]
         self.model.train()
-        for batch, count in zip(micro, learnt, strict=True):
-            if not count:
-                continue
-            batch = batch.to(self.device)
-            with self._autocast():
-                loss = self.model(batch.inputs, batch.targets, documents=batch.documents)
+        for number, (batch, count) in enumerate(work, 1):
             share = count / total  # micro-batches weigh by their learnt tokens: accumulation changes nothing
-            (loss * share).backward()
-            loss_sum += loss.detach() * share
+            with self._alone(number < len(work)):
+                mean = self._loss(self._forward, batch)
+                (mean * (share * group.size)).backward()  # the mean over processes, which DDP takes, becomes the sum
+            if count:
+                loss_sum += mean.detach() * share
+        grads = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        norm = torch.nn.utils.get_total_norm(grads)
         clip_and_step(self.model, self.optimizers, s.clip)
         self.step += 1
-        loss = float(loss_sum)
+        loss, self.gradient_norm = group.sum([float(loss_sum)])[0], float(norm)
         if not math.isfinite(loss):
             raise NimError(
                 f"the loss became {loss} at step {self.step}",
@@ -258,19 +203,20 @@ class Trainer:
 
     @torch.no_grad()
     def evaluate(self) -> float:
-        """Mean validation loss in nats per learnt token over the first ``eval_rows`` windows (always the same ones)."""
+        """Mean validation loss in nats per learnt token over the first ``eval_rows`` windows (always the same ones);
+        the processes take turns with the batches."""
         self.model.eval()
         total, count = 0.0, 0
         rows = min(self.settings.eval_rows, self.validation.count)
-        for first in range(0, rows, self.settings.batch_rows):
+        for number, first in enumerate(range(0, rows, self.settings.batch_rows)):
+            if number % self.group.size != self.group.rank:
+                continue
             batch = self.validation.batch(first, min(self.settings.batch_rows, rows - first))
-            learnt = batch.learnt
-            if learnt:
-                batch = batch.to(self.device)
-                with self._autocast():
-                    total += float(self.model(batch.inputs, batch.targets, documents=batch.documents)) * learnt
+            if learnt := batch.learnt:
+                total += float(self._loss(self.model, batch)) * learnt
                 count += learnt
-        return total / count if count else math.nan
+        total, everywhere = self.group.sum([total, count])
+        return total / everywhere if everywhere else math.nan
 
     @torch.no_grad()
     def sample(self) -> str:
@@ -290,90 +236,95 @@ class Trainer:
 
     # -- the run -------------------------------------------------------------------------------------------------
 
-    def _rewind_metrics(self) -> None:
-        """Drop the rows that were written after the checkpoint we start from."""
-        path = self.run / "metrics.jsonl"
-        if not path.exists():
-            return
-        rows = []
-        for line in path.read_text("utf-8", "replace").splitlines():
-            try:
-                if json.loads(line)["step"] <= self.step:
-                    rows.append(line)
-            except (json.JSONDecodeError, KeyError, TypeError):
-                continue  # the last line of a killed process
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text("".join(row + "\n" for row in rows), "utf-8")
-        temporary.replace(path)
+    def _peak(self) -> float | None:
+        """Operations per second of all processes' devices together, None where one is unknown."""
+        own = peak(self.device, self.bf16)
+        total, unknown = self.group.sum([own or 0.0, own is None])
+        return None if unknown else total
 
     def fit(self, show: Callable[[Progress], None] | None = None) -> Outcome:
         """Run to the last step. SIGINT and SIGTERM end it after the current step, with everything saved."""
-        s = self.settings
         stop: list[int] = []
 
         def asked(number: int, frame: FrameType | None) -> None:
             stop.append(number)
 
-        main_thread = signal.getsignal(signal.SIGINT) is not None
-        try:
-            previous = [(number, signal.signal(number, asked)) for number in (signal.SIGINT, signal.SIGTERM)]
-        except ValueError:
-            main_thread, previous = False, []  # not in the main thread: signals stay with whoever owns them
-        self._rewind_metrics()
+        with ExitStack() as stack:
+            if self.group.first:
+                stack.enter_context(hold(self.run))
+                rewind(self.run, self.step)
+            try:
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    stack.callback(signal.signal, number, signal.signal(number, asked) or signal.SIG_DFL)
+            except ValueError:
+                pass  # not in the main thread: signals stay with whoever owns them
+            try:
+                return self._fit(show, stop)
+            except OSError as error:
+                raise NimError(f"cannot write in the run folder {self.run}", error.strerror or str(error),
+                               "mend that and go on with --resume") from None
+
+    def _fit(self, show: Callable[[Progress], None] | None, stop: list[int]) -> Outcome:
+        s, group = self.settings, self.group
         tokens = s.batch_rows * s.accumulate * self.config.context
+        limit, cost = self._peak(), operations(self.config, self.config.context)
         saved = time.monotonic()
         loss = validation = math.nan
         first, speed = self.step, 0.0
-        try:
-            with open(self.run / "metrics.jsonl", "a", encoding="utf-8") as log:
-                while self.step < s.steps:
-                    began = time.monotonic()
-                    loss, rate = self.train_step()
-                    took = time.monotonic() - began
-                    self.seconds += took
-                    speed = tokens / took if not speed else 0.9 * speed + 0.1 * tokens / took
-                    row: dict[str, Any] = {
-                        "step": self.step,
-                        "loss": round(loss, 6),
-                        "lr": rate,
-                        "tokens": self.step * tokens,
-                        "tok_s": round(tokens / took),
-                        "seconds": round(self.seconds, 2),
-                    }
-                    event: dict[str, Any] = {}
-                    if self.step % s.eval_every == 0 or self.step == s.steps:
-                        validation = self.evaluate()
-                        bits = validation / math.log(2) / self.bytes_per_token
-                        row |= {"val_loss": round(validation, 6), "val_bpb": round(bits, 6)}
-                        event = {"validation": validation, "bits_per_byte": bits, "sample": self.sample()}
-                        with open(self.run / "samples.txt", "a", encoding="utf-8") as samples:
-                            samples.write(
-                                f"--- step {self.step}, validation loss {validation:.4f}\n{event['sample']}\n"
-                            )
+        while self.step < s.steps:
+            began = time.monotonic()
+            loss, rate = self.train_step()
+            took = time.monotonic() - began
+            self.seconds += took
+            speed = tokens / took if not speed else 0.9 * speed + 0.1 * tokens / took
+            row: dict[str, Any] = {
+                "step": self.step,
+                "loss": round(loss, 6),
+                "lr": rate,
+                "gradient_norm": round(self.gradient_norm, 6),
+                "tokens": self.step * tokens,
+                "tok_s": round(tokens / took),
+                "seconds": round(self.seconds, 2),
+            }
+            if limit:
+                row["mfu"] = round(tokens / took * cost / limit, 5)
+            event: dict[str, Any] = {}
+            if self.step % s.eval_every == 0 or self.step == s.steps:
+                validation = self.evaluate()
+                bits = validation / math.log(2) / self.bytes_per_token
+                row |= {"val_loss": round(validation, 6), "val_bpb": round(bits, 6)}
+                event = {"validation": validation, "bits_per_byte": bits}
+            if group.first:
+                if event:
+                    event["sample"] = self.sample()
+                    add_sample(self.run, self.step, validation, event["sample"])
+                with open(self.run / METRICS, "a", encoding="utf-8") as log:
                     log.write(json.dumps(row) + "\n")
-                    log.flush()
-                    if event and not validation >= self.best:
-                        self.best = validation
-                        self._keep_best()
-                    if show is not None:
-                        left = (s.steps - self.step) * tokens / speed
-                        show(Progress(self.step, s.steps, loss, rate, speed, left, best=self.best, **event))
-                    enough = s.stop_after and self.step - first >= s.stop_after
-                    if stop or enough or self.step == s.steps or time.monotonic() - saved > s.save_seconds:
-                        self.save()
-                        _trim_heap()
-                        saved = time.monotonic()
-                    if (stop or enough) and self.step < s.steps:
-                        raise Interrupted(
-                            f"stopped at step {self.step} of {s.steps}",
-                            "everything is saved",
-                            "go on with --resume",
-                            TERMINATED if signal.SIGTERM in stop else INTERRUPTED,
-                        )
-        finally:
-            if main_thread:
-                for number, handler in previous:
-                    signal.signal(number, handler)
+            if event and not validation >= self.best:
+                self.best = validation
+                self._keep_best()
+            if show is not None:
+                left = (s.steps - self.step) * tokens / speed
+                show(Progress(self.step, s.steps, loss, rate, speed, left, best=self.best,
+                              tokens=row["tokens"], gradient_norm=self.gradient_norm,
+                              utilisation=speed * cost / limit if limit else None, **event))  # fmt: skip
+            due = group.first and time.monotonic() - saved > s.save_seconds
+            interrupt, terminate, save = group.sum([signal.SIGINT in stop, signal.SIGTERM in stop, due])
+            enough = s.stop_after and self.step - first >= s.stop_after
+            ends = bool(interrupt or terminate or enough)  # in every process after the same step
+            if ends or save or self.step == s.steps:
+                self.save()
+                give_back_freed_memory()
+                saved = time.monotonic()
+            if ends and self.step < s.steps:
+                self.plot()
+                group.sum([0.0])  # nobody ends before the checkpoint is written: torchrun would then end the writer
+                raise Interrupted(
+                    f"stopped at step {self.step} of {s.steps}",
+                    "everything is saved",
+                    "go on with --resume",
+                    TERMINATED if terminate else INTERRUPTED,
+                )
         self.plot()
         if math.isnan(validation):
             validation = self.evaluate()
@@ -381,20 +332,17 @@ class Trainer:
             self._keep_best()
         return Outcome(self.step, loss, validation, validation / math.log(2) / self.bytes_per_token, self.seconds)
 
-    def plot(self) -> str:
-        """Write loss.png (where matplotlib is installed) and return the terminal plot."""
-        train, validation = read_metrics(self.run)
-        plots.save_png(self.run / "loss.png", train, validation, self.run.name)
-        return plots.terminal_plot(train)
+    def plot(self) -> None:
+        """Write loss.png, where matplotlib is installed."""
+        if self.group.first:
+            curves = read_curves(self.run)
+            name = self.run.resolve().name
+            plots.save_png(self.run / "loss.png", [(name, curves.train, curves.validation)], name)
 
 
-def read_metrics(run: Path) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    """(step, loss) and (step, validation loss) of a run's metrics.jsonl."""
-    train: list[tuple[float, float]] = []
-    validation: list[tuple[float, float]] = []
-    for line in (run / "metrics.jsonl").read_text("utf-8").splitlines():
-        row = json.loads(line)
-        train.append((row["step"], row["loss"]))
-        if "val_loss" in row:
-            validation.append((row["step"], row["val_loss"]))
-    return train, validation
+if __name__ == "__main__":  # torchrun --nproc-per-node N -m nimllm.llm.train FILE …
+    import runpy
+    import sys
+
+    sys.argv[1:1] = ["train"]
+    runpy.run_module("nimllm", run_name="__main__")  # parsing, and errors as messages

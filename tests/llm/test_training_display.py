@@ -8,26 +8,32 @@ import pytest
 from rich.console import Console
 
 from nimllm.llm.display import LiveDisplay, PlainDisplay, duration
-from nimllm.llm.train import Progress
+from nimllm.llm.progress import Progress
 
 
 def progress(step: int, **more) -> Progress:
     return Progress(step, 200, 3.0 - step / 100, 1e-3, 12345.6, 65.0, **more)
 
 
+DETAILS = {"tokens": 2100, "gradient_norm": 0.5, "utilisation": 0.345}
+
+
 def test_live_panel_shows_every_number_on_lines_of_their_own() -> None:
     display = LiveDisplay()
     for step in range(1, 60):
         display.panel(progress(step))
-    panel = display.panel(progress(60, validation=2.5, bits_per_byte=1.1, sample="once\nupon a time"))
+    panel = display.panel(progress(60, validation=2.5, bits_per_byte=1.1, sample="once\nupon a time", **DETAILS))
     text = io.StringIO()
     Console(file=text, width=100).print(panel)
     lines = text.getvalue().splitlines()
     assert lines[0].strip("━ ") == "" and len(lines[0].strip()) == 70
     assert "step 60/200" in lines[1] and "12,346 tok/s" in lines[1] and "ETA 1:05" in lines[1] and "lr" in lines[1]
-    assert "validation 2.5000" in lines[2] and "1.100 bits per byte" in lines[2]
-    assert lines[3].startswith("sample: once upon a time")
-    assert any(0x2801 <= ord(character) <= 0x28FF for character in "".join(lines[4:]))
+    assert "2.1k tokens seen" in lines[2] and "gradient norm 0.5" in lines[2] and "MFU 34.5 %" in lines[2]
+    assert "validation 2.5000" in lines[3] and "1.100 bits per byte" in lines[3]
+    assert lines[4].startswith("sample: once upon a time")
+    assert any(0x2801 <= ord(character) <= 0x28FF for character in "".join(lines[5:]))
+    assert any(" o" in line or "⠀o" in line for line in lines[5:-2]), "no mark of the validation loss"
+    assert "o validation" in lines[-1] or "o validation" in lines[-2]
 
 
 def test_plain_lines_are_few(capsys: pytest.CaptureFixture[str]) -> None:
