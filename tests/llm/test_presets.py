@@ -1,4 +1,4 @@
-"""Every preset, as a user meets it: one command trains it; it stops and resumes, is sampled, decoded and exported.
+"""Every preset, as a user meets it: one command trains it; it stops, resumes, is sampled, decoded and exported.
 
 By default in small: the same kinds of layers, narrow ones. The slow tests have the real sizes.
 """
