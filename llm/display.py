@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nimllm.llm.plots import terminal_plot
 from nimllm.llm.progress import Progress
+from nimllm.llm.quantities import amount, duration
 from nimllm.llm.run_folder import Curves
 
 if TYPE_CHECKING:
@@ -17,21 +18,6 @@ if TYPE_CHECKING:
 
 BAR = 70  # characters
 POINTS = 1200  # of the live plot, which has 120 columns of dots; older ones thin out
-
-
-def amount(count: float) -> str:
-    """ "950", "12.3k", "10.4M" or "1.2B"."""
-    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if count >= 0.99995 * size:
-            return f"{count / size:.1f}{letter}"
-    return f"{count:.0f}"
-
-
-def duration(seconds: float) -> str:
-    """ "1:05" or "2:03:04"."""
-    whole = max(0, round(seconds))
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 def line(progress: Progress) -> str:

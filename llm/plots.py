@@ -35,11 +35,13 @@ def smoothed(points: Points, share: float = 0.02) -> list[tuple[float, float]]:
     return result
 
 
-def draw(curves: Sequence[Curve], width: int = 60, height: int = 10, log_x: bool = False, colour: bool = False) -> str:
+def draw(curves: Sequence[Curve], width: int = 60, height: int = 10, log_x: bool = False, colour: bool = False,
+         letters: bool = False) -> str:
     """The curves over one another, with the y range at the left and the x range below; "" without two points.
 
-    A curve without marks is a line of braille dots (2 x 4 to a character) in a colour of its own. Of two curves that
-    meet in a character, the later one shows.
+    A curve without marks is a line of braille dots (2 x 4 to a character) in a colour of its own; ``letters``: a line
+    of the first letters of their names, where there are no colours, and * where they meet. Else the later one of two
+    that meet in a character shows.
     """
     kept = [
         Curve(curve.name, [(x, y) for x, y in curve.points if math.isfinite(y) and (x > 0 or not log_x)], curve.mark)
@@ -60,7 +62,8 @@ def draw(curves: Sequence[Curve], width: int = 60, height: int = 10, log_x: bool
         row = round((high - y) / span_y * (4 * height - 1))
         cell = row // 4, column // 2
         if mark:
-            marks[cell] = mark
+            covers = letters and marks.get(cell, mark) != mark
+            marks[cell] = "*" if covers else mark
         else:
             marks.pop(cell, None)
             if owner[cell[0]][cell[1]] != index and colour:
@@ -75,8 +78,8 @@ def draw(curves: Sequence[Curve], width: int = 60, height: int = 10, log_x: bool
             if before is not None and not curve.mark:
                 for between in range(before[0] + 1, column):  # a line from point to point
                     part = (between - before[0]) / (column - before[0])
-                    put(index, between, before[1] + part * (y - before[1]), "")
-            put(index, column, y, curve.mark)
+                    put(index, between, before[1] + part * (y - before[1]), curve.name[:1] if letters else "")
+            put(index, column, y, curve.mark or (curve.name[:1] if letters else ""))
             before = column, y
     lines = []
     for number in range(height):
@@ -96,9 +99,9 @@ def draw(curves: Sequence[Curve], width: int = 60, height: int = 10, log_x: bool
     if len(kept) > 1:
         legend = []
         for index, curve in enumerate(kept):
-            sign = curve.mark or "⠤⠤"
+            sign = curve.mark or ("" if letters else "⠤⠤")
             code = _COLOURS[index % len(_COLOURS)]
-            legend.append((f"\x1b[{code}m{sign}\x1b[0m" if colour else sign) + f" {curve.name}")
+            legend.append(((f"\x1b[{code}m{sign}\x1b[0m" if colour else sign) + f" {curve.name}").strip())
         lines.append(" " * 10 + "   ".join(legend))
     return "\n".join(lines)
 
@@ -109,7 +112,8 @@ def terminal_plot(points: Points, width: int = 60, height: int = 10, validation:
     return draw([Curve(TRAINING, points), Curve(VALIDATION, validation, "o")], width, height, log_x, colour)
 
 
-def save_png(path: Path, runs: Sequence[tuple[str, Points, Points]], title: str, log_x: bool = False) -> bool:
+def save_png(path: Path, runs: Sequence[tuple[str, Points, Points]], title: str, log_x: bool = False,
+             x: str = "step") -> bool:
     """Write the plot of some runs, (name, training, validation) each: the training loss pale with its moving average
     over it, the validation loss as points. False when matplotlib is not installed (it is an extra)."""
     try:
@@ -135,7 +139,7 @@ def save_png(path: Path, runs: Sequence[tuple[str, Points, Points]], title: str,
                       linestyle="--", color=paint if len(runs) > 1 else "C1", label=f"{label}{VALIDATION}")
     if log_x:
         axes.set_xscale("log")
-    axes.set(xlabel="step", ylabel="loss (nats per token)", title=title)
+    axes.set(xlabel=x, ylabel="loss (nats per token)", title=title)
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend()

@@ -43,26 +43,27 @@ class Curves:
     speeds: list[float] = field(default_factory=list)  # tokens per second of the last 50 steps
 
 
-def read_curves(run: Path, until: int | None = None) -> Curves:
-    """What metrics.jsonl says, up to step ``until``; torn and foreign lines are left out. OSError without the file."""
+def read_curves(run: Path, until: int | None = None, x: str = "step") -> Curves:
+    """What metrics.jsonl says, up to step ``until``, over "step", "tokens" or "seconds"; torn and foreign lines are
+    left out. OSError without the file."""
     curves = Curves()
     with open(run / METRICS, encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
                 row = json.loads(line)
-                step, loss = int(row["step"]), float(row["loss"])
+                step, loss, at = int(row["step"]), float(row["loss"]), row[x]
                 validation = float(row["val_loss"]) if "val_loss" in row else None
                 speed = float(row["tok_s"]) if "tok_s" in row else None
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue  # the last line of a killed process
-            if until is not None and step > until:
+            if (until is not None and step > until) or not isinstance(at, int | float):
                 continue
-            curves.train.append((step, loss))
+            curves.train.append((at, loss))
             curves.last = row
             if speed is not None:
                 curves.speeds = [*curves.speeds[-49:], speed]
             if validation is not None:
-                curves.validation.append((step, validation))
+                curves.validation.append((at, validation))
                 curves.last_validation = row
                 best = curves.best_validation
                 if not best or validation < float(best["val_loss"]):

@@ -143,6 +143,16 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true")
 
 
+def _runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folders", nargs="*", metavar="DIR",
+                        help="runs or folders of runs (default: runs); first the word compare: to compare them")
+    parser.add_argument("--compare", action="store_true", help="curves over one another, and the settings that differ")
+    parser.add_argument("--by", choices=("step", "tokens", "seconds"), default="step", help="what the curves run over")
+    parser.add_argument("--log-x", action="store_true", help="logarithmic, so that the beginning can be seen")
+    parser.add_argument("--png", metavar="FILE", help="write the compared curves as a picture, too")
+    parser.add_argument("--json", action="store_true")
+
+
 def _bench(parser: argparse.ArgumentParser) -> None:
     from nimllm.llm.bench.options import add
 
@@ -162,6 +172,7 @@ COMMANDS = {
     "align": ("fine-tune a trained model", _align, ""),
     "eval": ("measure a model", _eval, ""),
     "export": ("write a model for other programs: Hugging Face, llama.cpp", _export, "nimllm.alignment.export:main"),
+    "runs": ("list trained models, and compare them", _runs, "nimllm.llm.runs:main"),
     "bench": ("measure speed beside the machine's limits and other programs", _bench, "nimllm.llm.bench.command:main"),
     "doctor": ("what is in force on this machine, and why", _doctor, "nimllm.agent.doctor:main"),
 }

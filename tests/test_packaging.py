@@ -126,6 +126,7 @@ COMMANDS = [
     ["align", "sft", "--help"],
     ["eval", "shell", "--help"],
     ["bench", "decode", "--help"],
+    ["runs", "--help"],
     ["doctor", "--help"],
 ]
 
