@@ -29,7 +29,6 @@ _QK_NORM: Need = ("norms of queries and keys", lambda c: c.qk_norm)
 _NO_QK_NORM: Need = ("no norms of queries and keys", lambda c: not c.qk_norm)
 _NO_BIAS: Need = ("no biases in the feed-forward", lambda c: not c.bias)
 _NO_QKV: Need = ("no biases of queries, keys and values alone", lambda c: not c.qkv_bias)
-_QKV: Need = ("biases of queries, keys and values alone", lambda c: c.qkv_bias and not c.bias)
 _HEADS: Need = ("as many key as query heads", lambda c: c.n_heads == c.n_kv_heads)
 _WIDTH: Need = ("heads that fill the model's width", lambda c: c.n_heads * c.head_dim == c.d_model)
 _DIVIDES: Need = ("a width that is a multiple of the heads", lambda c: c.d_model % c.n_heads == 0)
@@ -50,10 +49,11 @@ class Architecture:
         return [text for text, test in self.needs if not test(config)]
 
 
+# No Qwen2: for that type transformers has its own way of cutting texts, whatever tokenizer.json says. Llama with biases
+# in attention is the same model.
 ARCHITECTURES = (
     Architecture("Qwen3ForCausalLM", "qwen3", (_ROPE, _RMS, _GATED, _QK_NORM, _NO_BIAS, _NO_EMBED_NORM)),
-    Architecture("LlamaForCausalLM", "llama", (_ROPE, _RMS, _GATED, _NO_QK_NORM, _NO_QKV, _DIVIDES, _NO_EMBED_NORM)),
-    Architecture("Qwen2ForCausalLM", "qwen2", (_ROPE, _RMS, _GATED, _NO_QK_NORM, _QKV, _NO_EMBED_NORM)),
+    Architecture("LlamaForCausalLM", "llama", (_ROPE, _RMS, _GATED, _NO_QK_NORM, _DIVIDES, _NO_EMBED_NORM)),
     Architecture("ArceeForCausalLM", "arcee", (_ROPE, _RMS, _PLAIN, _NO_QK_NORM, _NO_QKV, _DIVIDES, _NO_EMBED_NORM)),
     Architecture("Starcoder2ForCausalLM", "starcoder2", (_ROPE, _LAYER, _PLAIN, _NO_QK_NORM, _NO_QKV, _WIDTH,
                                                          _NO_EMBED_NORM)),
@@ -129,7 +129,7 @@ def hf_tensors(config: ModelConfig, tensors: Mapping[str, np.ndarray]) -> Tensor
         made[name] = partial(_itself, tensor)
         if kind == "starcoder2" and "norm" in name and name.endswith(".weight"):
             made.setdefault(name.removesuffix("weight") + "bias", zeros(config.d_model))
-    if kind == "qwen3" and config.qkv_bias:  # there the switch adds one to the output projection too
+    if config.qkv_bias and not config.bias:  # their switch adds one to the output projection too
         for layer in range(config.n_layers):
             made[f"model.layers.{layer}.self_attn.o_proj.bias"] = zeros(config.d_model)
     return made
@@ -195,10 +195,7 @@ def hf_config(config: ModelConfig, dtype: str) -> dict[str, object]:
         return shared | {"norm_epsilon": config.norm_eps, "use_bias": config.bias, "sliding_window": None,
                          "residual_dropout": config.dropout, "embedding_dropout": 0.0}
     shared["rms_norm_eps"] = config.norm_eps
-    if one.model_type in ("llama", "arcee"):
-        shared |= {"attention_bias": config.bias, "mlp_bias": config.bias}
+    shared["attention_bias"] = config.bias or config.qkv_bias
     if one.model_type == "qwen3":
-        shared["attention_bias"] = config.qkv_bias
-    if one.model_type in ("qwen2", "qwen3"):
-        shared |= {"use_sliding_window": False, "sliding_window": None}
-    return shared
+        return shared | {"use_sliding_window": False, "sliding_window": None}
+    return shared | {"mlp_bias": config.bias}

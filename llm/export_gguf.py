@@ -19,6 +19,7 @@ from nimllm.llm.config import ModelConfig
 from nimllm.llm.export_hf import load_run
 from nimllm.llm.gguf_vocabulary import Vocabulary, vocabulary
 from nimllm.llm.interchange import STORED
+from nimllm.llm.tokenizer import Tokenizer
 from nimllm.llm.tokenizer_json import chat_template
 
 # what llama.cpp's version of an architecture cannot do that transformers' can
@@ -135,7 +136,7 @@ def export(run: Path, out: Path, weights: Path | None = None, kind: str = "bf16"
         out.parent.mkdir(parents=True, exist_ok=True)
         writer = gguf.GGUFWriter(str(temporary), name)
         _describe(writer, shape, name, words, kind, run.resolve().name, gguf)
-        _vocabulary(writer, words, tokenizer.bos, tokenizer.eos, tokenizer.marker("end"), tokenizer.unk, tokenizer.pad)
+        _vocabulary(writer, words, tokenizer)
         _tensors(writer, made, types, report, gguf)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
@@ -147,13 +148,15 @@ def export(run: Path, out: Path, weights: Path | None = None, kind: str = "bf16"
     finally:
         with suppress(OSError):  # the folder above it may be none
             temporary.unlink(missing_ok=True)
-    return Exported(name, _notices(shape, name, tokenizer.kind))
+    return Exported(name, _notices(name, tokenizer.kind, words.normalised))
 
 
-def _notices(config: ModelConfig, name: str, kind: str) -> list[str]:
+def _notices(name: str, kind: str, normalised: bool) -> list[str]:
     found = []
     if name in ("gpt2", "starcoder2"):
         found.append("llama.cpp computes GELU by its tanh approximation and in 16 bits: its text may part from ours")
+    if kind == "hf" and normalised:
+        found.append("llama.cpp does not normalise texts as this tokenizer does: composed characters are the same")
     if kind == "char":
         found.append("characters outside the vocabulary are one <unk> for each of their bytes in llama.cpp")
     return found
@@ -196,25 +199,25 @@ def _describe(writer: Any, config: ModelConfig, name: str, words: Vocabulary, ki
         writer.add_rope_freq_base(config.rope_theta)
 
 
-def _vocabulary(writer: Any, words: Vocabulary, bos: int, eos: int, end: int, unk: int, pad: int) -> None:
+def _vocabulary(writer: Any, words: Vocabulary, tokenizer: Tokenizer) -> None:
     writer.add_tokenizer_model(words.model)
     writer.add_tokenizer_pre(words.pre)
     writer.add_token_list(words.tokens)
     if words.model == "llama":
         writer.add_token_scores(words.scores)
-        writer.add_unk_token_id(unk)
+        writer.add_unk_token_id(tokenizer.unk)
     else:
         writer.add_token_merges(words.merges)
     writer.add_token_types(words.types)
-    writer.add_bos_token_id(bos)
-    writer.add_eos_token_id(eos)
-    writer.add_eot_token_id(end)
-    writer.add_pad_token_id(pad)
+    writer.add_bos_token_id(tokenizer.bos)
+    writer.add_eos_token_id(tokenizer.eos)
+    writer.add_eot_token_id(tokenizer.marker("end"))
+    writer.add_pad_token_id(tokenizer.pad)
     writer.add_add_bos_token(True)
     writer.add_add_eos_token(False)
     writer.add_add_space_prefix(False)
     writer.add_remove_extra_whitespaces(False)
-    writer.add_chat_template(chat_template(guarded=False, generation=False))
+    writer.add_chat_template(chat_template(tokenizer, guarded=False, generation=False))
 
 
 def _tensors(writer: Any, made: Tensors, types: Mapping[str, Any], report: Callable[[int], None], gguf: Any) -> None:

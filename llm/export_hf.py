@@ -12,9 +12,10 @@ from nimllm.errors import NimError
 from nimllm.llm.architectures import architecture, folded, hf_config, hf_tensors
 from nimllm.llm.checkpoint import check_tensors, read_tensors, replacing
 from nimllm.llm.config import ModelConfig, read_config
+from nimllm.llm.imported_tokenizer import ImportedTokenizer
 from nimllm.llm.interchange import NAMES, new_folder, stored, write_stored
 from nimllm.llm.tokenizer import Tokenizer
-from nimllm.llm.tokenizer_json import tokenizer_config, tokenizer_json
+from nimllm.llm.tokenizer_json import imported_json, tokenizer_config, tokenizer_json
 
 Dtype = Literal["fp32", "bf16", "fp16"]
 LONG_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -60,7 +61,7 @@ def export(run: Path, out: Path, weights: Path | None = None, dtype: Dtype = "fp
         write_stored(folder / "model.safetensors",
                      {key: stored(NAMES[dtype], shapes[key], make, key) for key, make in made.items()},
                      {"format": "pt"}, report)
-        ends = {"bos_token_id": tokenizer.bos, "eos_token_id": [tokenizer.eos, tokenizer.marker("end")],
+        ends = {"bos_token_id": tokenizer.bos, "eos_token_id": sorted({*tokenizer.stops, tokenizer.marker("end")}),
                 "pad_token_id": tokenizer.pad}
         write_json(folder / "config.json", {**hf_config(shape, LONG_NAMES[dtype]), **ends,
                                             "eos_token_id": tokenizer.eos})
@@ -72,7 +73,8 @@ def export(run: Path, out: Path, weights: Path | None = None, dtype: Dtype = "fp
 def write_tokenizer(folder: Path, tokenizer: Tokenizer, context: int) -> None:
     """The tokenizer's files."""
     with replacing(folder / "tokenizer.json") as file:
-        file.write(tokenizer_json(tokenizer).encode())
+        text = imported_json(tokenizer) if isinstance(tokenizer, ImportedTokenizer) else tokenizer_json(tokenizer)
+        file.write(text.encode())
     write_json(folder / "tokenizer_config.json", tokenizer_config(tokenizer, context))
     if tokenizer.kind == "bpe":  # for programs that read SentencePiece, and for our own way back
         with replacing(folder / "tokenizer.model") as file:

@@ -158,7 +158,7 @@ class Generator:
         self.config, self.tokenizer, self.backend_name = config, tokenizer, name
         self._backend, self._reopen = backend, reopen
         self._ids: list[int] = []  # what the KV cache holds
-        self._never = [index for index in (tokenizer.unk, tokenizer.bos, tokenizer.pad)]
+        self._never = list(tokenizer.never)
 
     @staticmethod
     def load(run: Path, weights: Path | None = None, backend: Literal["auto", "engine", "torch"] = "auto",
@@ -228,7 +228,7 @@ class Generator:
         sampling = sampling or Sampling()
         began = time.monotonic()
         self._fits(len(ids))
-        stops = {self.tokenizer.eos, *stop_ids}
+        stops = {*self.tokenizer.stops, *stop_ids}
         shut = {*self._never, *banned}
         stream = TextStream(stop_strings, on_text)
         out: list[int] = []
@@ -289,7 +289,7 @@ class Generator:
         ready = time.monotonic()
         try:
             texts = cast(DrawingBackend, self._backend).generate_samples(
-                count, max_tokens, sampling, (), {self.tokenizer.eos, *stop_ids}, {*self._never, *banned},
+                count, max_tokens, sampling, (), {*self.tokenizer.stops, *stop_ids}, {*self._never, *banned},
                 allowed_first, self.tokenizer.vocab_size)
         except FloatingPointError as error:
             raise _not_finite(error) from None

@@ -7,8 +7,11 @@ caller does not ask for special tokens in it).
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
+from nimllm.errors import NimError
+from nimllm.llm.imported_tokenizer import ImportedTokenizer, parts_of
 from nimllm.llm.tokenizer import SPECIALS, Tokenizer
 from nimllm.llm.tokenizer_json import pieces_of
 from nimllm.llm.turns import MARKERS
@@ -27,6 +30,7 @@ class Vocabulary:
     scores: list[float] = field(default_factory=list)
     types: list[int] = field(default_factory=list)
     merges: list[str] = field(default_factory=list)
+    normalised: bool = False  # the tokenizer changes texts first, and llama.cpp does not
     copied: list[int] = field(default_factory=list)  # rows that the embedding needs beyond its own: copies of these
 
     def add(self, token: str, score: float, kind: int) -> None:
@@ -42,7 +46,10 @@ class Vocabulary:
 
 
 def vocabulary(tokenizer: Tokenizer, size: int) -> Vocabulary:
-    """The tokens of a "bpe" or "char" tokenizer, named up to ``size``, the rows of the embedding."""
+    """The tokens of a tokenizer, named up to ``size``, the rows of the embedding. NimError: it cuts texts in a way for
+    which llama.cpp has no name."""
+    if isinstance(tokenizer, ImportedTokenizer):
+        return _imported(tokenizer, size)
     made = Vocabulary("llama", "default")
     if tokenizer.kind == "bpe":
         pieces = pieces_of(tokenizer)
@@ -64,4 +71,42 @@ def vocabulary(tokenizer: Tokenizer, size: int) -> Vocabulary:
     for byte in range(256):
         made.add(f"<0x{byte:02X}>", -1e9, BYTE)
         made.copied.append(tokenizer.unk)
+    return made
+
+
+# llama.cpp knows ways of cutting texts by name. In tokenizer.json they are the steps before BPE: a regular expression,
+# or the switches of ByteLevel (its own is GPT-2's) and Digits.
+_QWEN2 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
+          r"\s+(?!\S)|\s+")
+_CUTS = {("bytes",): "gpt-2", ("digits", "bytes"): "smollm", (_QWEN2,): "qwen2",
+         (_QWEN2.replace(r"\p{N}|", r"\p{N}{1,3}|"),): "llama-bpe"}
+
+
+def _imported(tokenizer: ImportedTokenizer, size: int) -> Vocabulary:
+    """Byte-level BPE: tokens in GPT-2's letters, and merges."""
+    content = json.loads(tokenizer.source)
+    steps: list[str] = []
+    for step in parts_of(content["pre_tokenizer"]):
+        if step["type"] == "Split":
+            steps.append(str(step["pattern"].get("Regex")))
+        elif step["type"] == "Digits" and step.get("individual_digits"):
+            steps.append("digits")
+        elif step["type"] != "ByteLevel" or step.get("use_regex", True):
+            steps.append("bytes" if step["type"] == "ByteLevel" else str(step["type"]))
+    if tuple(steps) not in _CUTS:
+        raise NimError("this model cannot be written as a GGUF file",
+                       "its tokenizer cuts texts in a way for which we know no name of llama.cpp's",
+                       "nimllm export hf writes it, and llama.cpp's convert_hf_to_gguf.py may know it")
+    made = Vocabulary("gpt2", _CUTS[tuple(steps)], normalised=bool(parts_of(content.get("normalizer"))))
+    names = {index: name for name, index in content["model"]["vocab"].items()}
+    plain = {int(one["id"]) for one in content["added_tokens"] if not one["special"]}
+    for index in range(tokenizer.vocab_size):
+        if index in tokenizer.special:
+            made.add(tokenizer.special[index], 0.0, USER_DEFINED if index in plain else CONTROL)
+        elif index in names:
+            made.add(names[index], 0.0, NORMAL)
+        else:
+            made.add(f"[PAD{index}]", 0.0, UNUSED)
+    made.fill(size)
+    made.merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in content["model"]["merges"]]
     return made

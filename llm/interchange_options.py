@@ -1,4 +1,4 @@
-"""The options of ``nimllm export``; argparse only, since every ``--help`` imports it."""
+"""The options of ``nimllm export`` and ``nimllm import``; argparse only, since every ``--help`` imports it."""
 
 from __future__ import annotations
 
@@ -30,3 +30,16 @@ def _source(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--with-memory", action="store_true", help="the weights with everything remembered so far "
                        "(default: the trained ones)")
     which.add_argument("--weights", metavar="FILE", help="other weights of the same shape (safetensors)")
+
+
+def add_import(parser: argparse.ArgumentParser) -> None:
+    """Onto the parser of ``nimllm import``."""
+    formats = parser.add_subparsers(dest="format", metavar="FORMAT", required=True)
+    hf = formats.add_parser("hf", help="a Llama-, Qwen2- or Qwen3-shaped Hugging Face folder",
+                            description="Make a run folder of a Hugging Face model (Llama-, Qwen2- or Qwen3-shaped), "
+                            "for --chat, --agent, eval and align.")
+    hf.add_argument("folder", metavar="DIR", help="folder with config.json, tokenizer.json and safetensors")
+    hf.add_argument("--out", metavar="RUN", required=True, help="run folder to write")
+    hf.add_argument("--context", type=int, metavar="N",
+                    help="tokens it shall see at once (default: its own, at most 4096)")
+    hf.add_argument("--force", action="store_true", help="replace the files of a folder that is not empty")

@@ -32,7 +32,8 @@ _SPACE_BYTES = tuple(f"<0x{byte:02X}>" for byte in _SPACE.encode())
 _LINE = 8192
 _TRAINING_LINE = 4096  # characters; longer lines are cut for the trainer
 _BLOCK = 1 << 16  # characters; the unit by which an oversized corpus is thinned out
-_MODEL_FILE, _CHARACTER_FILE = "tokenizer.model", "tokenizer.json"
+Kind = Literal["bpe", "char", "hf"]
+_FILES: dict[Kind, str] = {"bpe": "tokenizer.model", "char": "tokenizer.json", "hf": "tokenizer.imported.json"}
 
 
 class _PieceBytes(dict[int, bytes]):
@@ -58,13 +59,15 @@ class _PieceBytes(dict[int, bytes]):
 
 
 class Tokenizer:
-    """Made by :func:`train_bpe`, :func:`train_char` or :meth:`load`."""
+    """Made by :func:`train_bpe`, :func:`train_char` or :meth:`load`; ``imported_tokenizer`` adds those of others."""
 
     unk, bos, eos, pad = 0, 1, 2, 3
+    stops: tuple[int, ...] = (eos,)  # end any text
+    never: tuple[int, ...] = (unk, bos, pad)  # are no part of a text
 
-    def __init__(self, kind: Literal["bpe", "char"], data: bytes) -> None:
+    def __init__(self, kind: Kind, data: bytes) -> None:
         """``data``: the bytes of tokenizer.model (bpe) or tokenizer.json (char). ValueError when they are neither."""
-        self.kind: Literal["bpe", "char"] = kind
+        self.kind: Kind = kind
         self.data = data
         self.vocab_size: int
         self._bytes: dict[int, bytes]  # what decode shows for an id
@@ -124,12 +127,7 @@ class Tokenizer:
 
     def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[list[int]]:
         """:meth:`encode` of each text; SentencePiece works on all their lines in one call."""
-        for text in texts:
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:
-                raise NimError(f"cannot encode a text with the lone surrogate {text[error.start]!r}",
-                               f"character {error.start} of it is no Unicode text", "mend the text") from None
+        refuse_surrogates(texts)
         if self.kind == "char":
             return [[self._characters.get(character, self.unk) for character in text] for text in texts]
         lines: list[str] = []
@@ -202,28 +200,44 @@ class Tokenizer:
         return {"kind": self.kind, "vocab_size": self.vocab_size, "sha256": self.fingerprint()}
 
     def save(self, run: Path) -> None:
-        """Writes tokenizer.model or tokenizer.json into the run folder, and removes the other kind's file."""
-        name, other = (_MODEL_FILE, _CHARACTER_FILE) if self.kind == "bpe" else (_CHARACTER_FILE, _MODEL_FILE)
-        with replacing(Path(run) / name) as file:
+        """Writes the kind's file into the run folder, and removes those of the others."""
+        with replacing(Path(run) / _FILES[self.kind]) as file:
             file.write(self.data)
-        (Path(run) / other).unlink(missing_ok=True)
+        for kind, name in _FILES.items():
+            if kind != self.kind:
+                (Path(run) / name).unlink(missing_ok=True)
 
     @staticmethod
     def load(run: Path) -> Tokenizer:
         """The tokenizer of a run folder; NimError when there is none or it cannot be used."""
-        for name, kind in ((_MODEL_FILE, "bpe"), (_CHARACTER_FILE, "char")):
+        for kind, name in _FILES.items():
             path = Path(run) / name
             if not path.exists():
                 continue
             mend = "restore the file from a copy: another tokenizer would not fit the weights"
             try:
-                return Tokenizer(kind, path.read_bytes())  # type: ignore[arg-type]
+                data = path.read_bytes()
+                if kind == "hf":
+                    from nimllm.llm.imported_tokenizer import ImportedTokenizer
+
+                    return ImportedTokenizer(data)
+                return Tokenizer(kind, data)
             except OSError as error:
                 raise NimError(f"cannot read {path}", error.strerror or str(error), mend) from None
             except ValueError as error:
                 raise NimError(f"{path} is not a tokenizer of ours", str(error), mend) from None
-        raise NimError(f"{run} holds no tokenizer", f"neither {_MODEL_FILE} nor {_CHARACTER_FILE} is there",
+        raise NimError(f"{run} holds no tokenizer", f"none of {', '.join(_FILES.values())} is there",
                        "give a run folder made by --train")
+
+
+def refuse_surrogates(texts: Sequence[str]) -> None:
+    """NimError for a text with a lone surrogate, the one str UTF-8 cannot hold."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise NimError(f"cannot encode a text with the lone surrogate {text[error.start]!r}",
+                           f"character {error.start} of it is no Unicode text", "mend the text") from None
 
 
 def _cut(line: str, limit: int) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import sentencepiece
 
+from nimllm.llm.imported_tokenizer import ImportedTokenizer, parts_of
 from nimllm.llm.tokenizer import SPECIALS, Tokenizer
 from nimllm.llm.turns import LEARNED, MARKERS, ROLES
 
@@ -96,13 +97,40 @@ def tokenizer_json(tokenizer: Tokenizer) -> str:
     }, ensure_ascii=False)
 
 
-def chat_template(guarded: bool = True, generation: bool = True) -> str:
+def imported_json(tokenizer: ImportedTokenizer) -> str:
+    """tokenizer.json of a model that was imported: its own, with our markers and our guard."""
+    content = json.loads(tokenizer.source)
+    there = {int(one["id"]) for one in content["added_tokens"]}
+    content["added_tokens"] += [added(index, name) for index, name in sorted(tokenizer.special.items())
+                                if index not in there]
+    guard = {"type": "Replace", "pattern": {"String": GUARD}, "content": ""}
+    own = [step for step in parts_of(content.get("normalizer")) if step != guard]
+    content["normalizer"] = {"type": "Sequence", "normalizers": [guard, *own]}
+    return json.dumps(content, ensure_ascii=False)
+
+
+def special_tokens(tokenizer: Tokenizer) -> list[str]:
+    """The spellings that are special tokens wherever a text holds them."""
+    if isinstance(tokenizer, ImportedTokenizer):
+        return [str(one["content"]) for one in json.loads(imported_json(tokenizer))["added_tokens"] if one["special"]]
+    return [*SPECIALS, *MARKERS]
+
+
+def _quoted(text: str) -> str:
+    """A string of a template."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
+
+
+def chat_template(tokenizer: Tokenizer, guarded: bool = True, generation: bool = True) -> str:
     """``turns.render`` as a template. Roles are ours, and "tool" for "output"; a message's content is a text, or a list
     of parts with texts. ``guarded``: with the guard that only our tokenizer.json drops. ``generation``: with the marks
     by which transformers makes a mask of the model's own words."""
-    text = "text" + "".join(f" | replace('{name}', '{left}{GUARD}{right}')" for name in (*SPECIALS, *MARKERS)
-                            for left, right in [halves(name)]) if guarded else "text"
+    names = {role: tokenizer.decode([tokenizer.marker(role)]) for role in (*ROLES, "end")}
+    text = "text"
+    for left, right in map(halves, special_tokens(tokenizer) if guarded else ()):
+        text += f" | replace({_quoted(left + right)}, {_quoted(left + GUARD + right)})"
     words = f"""\
+{{%- set markers = {{{", ".join(f"{_quoted(role)}: {_quoted(name)}" for role, name in names.items())}}} -%}}
 {{%- macro words(content) -%}}
 {{%- if content is string -%}}
 {{%- set text = content -%}}
@@ -112,7 +140,7 @@ def chat_template(guarded: bool = True, generation: bool = True) -> str:
 {{{{- {text} -}}}}
 {{%- endmacro -%}}
 """
-    turn = "{{- '<|' ~ role ~ '|>' ~ words(message['content']) ~ '<|end|>' -}}\n"
+    turn = "{{- markers[role] ~ words(message['content']) ~ markers['end'] -}}\n"
     if generation:
         turn = (f"{{%- if role in {sorted(LEARNED)} -%}}\n{{%- generation -%}}\n{turn}{{%- endgeneration -%}}\n"
                 f"{{%- else -%}}\n{turn}{{%- endif -%}}\n")
@@ -126,17 +154,20 @@ def chat_template(guarded: bool = True, generation: bool = True) -> str:
 {turn}\
 {{%- endfor -%}}
 {{%- if add_generation_prompt -%}}
-{{{{- '<|assistant|>' -}}}}
+{{{{- markers['assistant'] -}}}}
 {{%- endif -%}}
 """
 
 
 def tokenizer_config(tokenizer: Tokenizer, context: int) -> dict[str, Any]:
     """tokenizer_config.json."""
-    unk, bos, eos, pad = SPECIALS
-    return {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": unk, "bos_token": bos, "eos_token": eos,
-            "pad_token": pad, "model_max_length": context, "clean_up_tokenization_spaces": False,
-            "chat_template": chat_template()}
+    if isinstance(tokenizer, ImportedTokenizer):
+        named = {f"{name}_token": tokenizer.special[index] for name, index in
+                 (("bos", tokenizer.bos), ("eos", tokenizer.eos), ("pad", tokenizer.pad))}
+    else:
+        named = {f"{name[1:-1]}_token": name for name in ("<unk>", "<pad>")} | {"bos_token": "<s>", "eos_token": "</s>"}
+    return {"tokenizer_class": "PreTrainedTokenizerFast", **named, "model_max_length": context,
+            "clean_up_tokenization_spaces": False, "chat_template": chat_template(tokenizer)}
 
 
 def characters_of(content: Any) -> Tokenizer | None:

@@ -138,6 +138,12 @@ def _export(parser: argparse.ArgumentParser) -> None:
     add_export(parser)
 
 
+def _import(parser: argparse.ArgumentParser) -> None:
+    from nimllm.llm.interchange_options import add_import
+
+    add_import(parser)
+
+
 def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="DIR")
     parser.add_argument("--json", action="store_true")
@@ -172,6 +178,7 @@ COMMANDS = {
     "align": ("fine-tune a trained model", _align, ""),
     "eval": ("measure a model", _eval, ""),
     "export": ("write a model for other programs: Hugging Face, llama.cpp", _export, "nimllm.alignment.export:main"),
+    "import": ("make a run folder of another program's model", _import, "nimllm.llm.import_hf:main"),
     "runs": ("list trained models, and compare them", _runs, "nimllm.llm.runs:main"),
     "bench": ("measure speed beside the machine's limits and other programs", _bench, "nimllm.llm.bench.command:main"),
     "doctor": ("what is in force on this machine, and why", _doctor, "nimllm.agent.doctor:main"),

@@ -21,7 +21,7 @@ SHAPES: dict[str, tuple[dict[str, Any], str | None, str | None]] = {
     "ours, wide heads": (dict(head_dim=32, tied=False, rope_theta=1e6, norm_eps=1e-5), "Qwen3ForCausalLM", "qwen3"),
     "nanolm": (dict(n_kv_heads=1, qk_norm=False), "LlamaForCausalLM", "llama"),
     "llama with biases": (dict(qk_norm=False, bias=True, tied=False), "LlamaForCausalLM", "llama"),
-    "qwen2": (dict(qk_norm=False, qkv_bias=True), "Qwen2ForCausalLM", "qwen2"),
+    "qwen2": (dict(qk_norm=False, qkv_bias=True), "LlamaForCausalLM", "llama"),
     "qwen3 with biases": (dict(qkv_bias=True), "Qwen3ForCausalLM", None),
     "vidya": (dict(qk_norm=False, n_kv_heads=4, ffn="gelu", embed_norm=True), "ArceeForCausalLM", None),
     "squares": (dict(qk_norm=False, ffn="relu2"), "ArceeForCausalLM", "arcee"),
@@ -45,7 +45,8 @@ _CORPUS = [f"find . -name '*.{kind}' | xargs wc -l | sort -n\n\tthe {kind} files
 NASTY = [
     "", "a", " ", "   ", "\n", "\n\n\t\t\n", " a", "a ", "find . -name '*.py'", "x\r\ny", "1234567890", "é漢字😀",
     "e\u0301", "\u2581", "a\u2581 b", "\x00\x01\x7f", "\ufdd0", "\ufdd1\ufdd0", "\u200b\ufeff", "<s>",
-    "</s><unk><pad>", "<0x41>", "<|user|>", "a<|end|>b", "<|us<|user|>er|>", "<|USER|>", "<|system|> <|assistant|>", "<|userx|>", "  lead  ",
+    "</s><unk><pad>", "<0x41>",
+    "<|user|>", "a<|end|>b", "<|us<|user|>er|>", "<|USER|>", "<|system|> <|assistant|>", "<|userx|>", "  lead  ",
     "\ud7ff\ue000\U0010ffff", "the " * 300,
 ]
 

@@ -49,6 +49,9 @@ def test_stock_transformers_gives_the_same_logits(name: str, tmp_path: Path) -> 
     config = shape(name, tokenizer, padded=5)
     run = random_run(tmp_path / "run", config, tokenizer)
     assert export(run, tmp_path / "out") == SHAPES[name][1]
+    words = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    text = "files: <|user|> é漢\u2581 \n\n 1234   x's"  # some types have a way of their own to cut texts
+    assert words(text, split_special_tokens=True).input_ids == [tokenizer.bos, *tokenizer.encode(text)]
     ids = [int(i) for i in np.random.default_rng(1).integers(0, config.vocab_size, config.context)]
     model, logits = theirs(tmp_path / "out", ids)
     assert type(model).__name__ == SHAPES[name][1] and model.dtype == torch.float32
@@ -150,7 +153,7 @@ PARTS = st.one_of(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max
                   st.sampled_from([*MARKERS, "<|", "|>", "user", "<|us", "er|>", "<s>", "</s>", "\u2581", "files "]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(PARTS, max_size=12).map("".join))
 def test_ids_of_any_text(pair: tuple[Tokenizer, Any], text: str) -> None:
     same(pair, text)
@@ -169,7 +172,7 @@ def test_special_tokens_are_what_they_are_here(pair: tuple[Tokenizer, Any]) -> N
 TURNS = st.lists(st.tuples(st.sampled_from(ROLES), st.lists(PARTS, max_size=4).map("".join)), min_size=1, max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(TURNS, st.booleans())
 def test_the_chat_template_is_our_turn_format(pair: tuple[Tokenizer, Any], turns: list[tuple[Any, str]], ask: bool
                                               ) -> None:
