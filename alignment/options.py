@@ -26,3 +26,50 @@ def add(parser: argparse.ArgumentParser) -> None:
     sft.add_argument("--threads", type=int, default=0)
     sft.add_argument("--seed", type=int, default=0)
     sft.add_argument("--plain", action="store_true")
+    for name, what in (("dpo", "learn from pairs of a better and a worse answer (DPO)"),
+                       ("kto", "learn from answers that are labelled good or bad (KTO)")):
+        _preference(methods.add_parser(
+            name, help=what, formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            description=what[0].upper() + what[1:] + ". A guard stops the run before the model collapses, and the best "
+            "checkpoint before that is kept.",
+        ), name)  # fmt: skip
+
+
+def _preference(parser: argparse.ArgumentParser, method: str) -> None:
+    parser.add_argument("data", nargs="+", metavar="FILE", help='JSONL or parquet: {"prompt", "chosen", "rejected"} or '
+                        '{"prompt", "completion", "label"}')
+    parser.add_argument("--model", metavar="DIR", help="run folder to start from (default: the shipped one)",
+                        default=argparse.SUPPRESS)
+    parser.set_defaults(model=None)
+    parser.add_argument("--out", metavar="DIR", required=True, help="run folder to make")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--beta", type=float, default=0.1, help="how dear it is to move away from the reference")
+    parser.add_argument("--lr", type=float, default=1e-5, help="peak learning rate")
+    parser.add_argument("--epochs", type=float, default=1.0)
+    parser.add_argument("--batch", type=int, default=16, metavar="N",
+                        help="pairs of one forward pass" if method == "dpo" else "answers of one forward pass")
+    parser.add_argument("--accumulate", type=int, default=1, metavar="N", help="forward passes of one step")
+    parser.add_argument("--held-out", type=int, default=100, metavar="N",
+                        help="prompts to measure on, a fifth of all at most")
+    parser.add_argument("--text", metavar="FILE", default=argparse.SUPPRESS,
+                        help="held-out text whose bits per byte are watched (default: the model's probe_text.txt)")
+    parser.set_defaults(text=None)
+    parser.add_argument("--guard", choices=("stop", "watch", "off"), default="stop",
+                        help="what happens when a budget is passed")
+    parser.add_argument("--guard-every", type=int, default=0, metavar="STEPS", help="0: ten times in the run")
+    parser.add_argument("--max-kl", type=float, default=0.1, metavar="NATS", help="KL to the reference, per token")
+    parser.add_argument("--max-fall", type=float, default=0.5, metavar="NATS",
+                        help="what chosen answers may lose, per token")
+    parser.add_argument("--max-bits", type=float, default=1.0, metavar="PERCENT",
+                        help="growth of the bits per byte of the held-out text")
+    parser.add_argument("--max-repetition", type=float, default=15.0, metavar="POINTS",
+                        help="rise of the share of answers that loop")
+    parser.add_argument("--max-invalid", type=float, default=15.0, metavar="POINTS",
+                        help="rise of the share of answers that cannot be used")
+    parser.add_argument("--strict", action="store_true", help="stop at the first bad row instead of counting them")
+    parser.add_argument("--skip-long", action="store_true", help="leave out rows longer than the context")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--dtype", choices=("auto", "fp32", "bf16"), default="auto")
+    parser.add_argument("--threads", type=int, default=0, help="0: all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plain", action="store_true", help="plain progress lines")

@@ -18,7 +18,7 @@ from typing import Any
 from nimllm.errors import NimError
 
 METRICS, SAMPLES, LOCK = "metrics.jsonl", "samples.txt", "training.lock"
-_SAMPLE = re.compile(r"--- step (\d+), validation loss ")
+_SAMPLE = re.compile(r"--- step (\d+), (?:validation loss|wins) ")
 _HELD: dict[Path, int] = {}  # the run folders this process holds, and how many times: the command holds it, then fit
 
 

@@ -184,7 +184,8 @@ COMMANDS = {
     "doctor": ("what is in force on this machine, and why", _doctor, "nimllm.agent.doctor:main"),
 }
 _EVALUATIONS = {"shell": "nimllm.agent.gym.evaluate:main", "loss": "nimllm.llm.evaluate:main"}
-_ALIGNMENTS = {"sft": "nimllm.alignment.sft:main"}
+_ALIGNMENTS = {"sft": "nimllm.alignment.sft:main", "dpo": "nimllm.alignment.preference:main",
+               "kto": "nimllm.alignment.preference:main"}
 
 
 def parser() -> argparse.ArgumentParser:
