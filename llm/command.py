@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nimllm.llm.progress import Progress
 
 # may differ when a run is resumed
-_EXECUTION = ("threads", "device", "plain", "save_seconds", "resume", "out", "tensorboard")
+_EXECUTION = ("threads", "device", "plain", "save_seconds", "resume", "out", "tensorboard", "workers")
 
 
 def _checked(args: argparse.Namespace) -> None:
@@ -123,12 +123,14 @@ def _first(args: argparse.Namespace, group: Group) -> int:
         )
 
     from nimllm.llm import event_log
+    from nimllm.llm.data.options import DataOptions
     from nimllm.llm.display import display
     from nimllm.llm.prepare import prepare
     from nimllm.llm.run_folder import METRICS, hold, read_curves
 
     if args.tensorboard:
         event_log.check()
+    options = DataOptions.of(args)
     paths = [Path(path) for path in args.data]
     size = args.size or recipe.default_size(paths)
     shape = recipe.shape(args, size)
@@ -143,7 +145,7 @@ def _first(args: argparse.Namespace, group: Group) -> int:
             val_fraction=args.val_fraction,
             context=context,
             report=screen.say,
-            column=args.column,
+            options=options,
         )
         config = preset(size, prepared.tokenizer.vocab_size, **shape)
         settings = recipe.settings(args, size, config, prepared.train_tokens)

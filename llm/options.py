@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from nimllm.llm.data.options import add as add_data
 from nimllm.llm.presets import SIZES
 
 
@@ -34,7 +35,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--val-fraction", type=float, default=0.05)
     parser.add_argument("--save-seconds", type=float, default=60.0, help="seconds between checkpoints (default 60)")
     parser.add_argument("--sample", default="", metavar="TEXT", help="prompt of the samples shown while training")
-    parser.add_argument("--column", default="text", help="text column of parquet and JSONL (default: text)")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", choices=("auto", "fp32", "bf16"), default="auto")
     parser.add_argument("--threads", type=int, default=0, metavar="N")
@@ -44,3 +44,4 @@ def add(parser: argparse.ArgumentParser) -> None:
                         help="any other field of the shape or the settings in config.json, such as qk_norm=false")
     parser.add_argument("--tensorboard", action="store_true", help="write events for TensorBoard into the run folder")
     parser.add_argument("--plain", action="store_true", help="plain progress lines")
+    add_data(parser)

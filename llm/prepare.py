@@ -1,7 +1,9 @@
-"""From a user's files to a tokenizer and two token shards in a run folder, once.
+"""From a user's files to a tokenizer and two token shards in a run folder, once, in bounded memory.
 
-``data.json`` is written last and says what the shards were made of: when it matches, a second call returns at once;
-when it is missing, whatever else lies there is made again. So a killed preparation leaves nothing half-usable.
+Two passes: one measures (``data/scan.py``: sizes, duplicates, a sample for the tokenizer), one encodes, both with
+worker processes that change nothing of the result. ``data.json`` is written last and says what the shards were made of
+and what was left out: when it matches, a second call returns at once; when it is missing, whatever else lies there is
+made again. So a killed preparation leaves nothing half-usable.
 """
 
 from __future__ import annotations
@@ -11,8 +13,7 @@ import json
 import shutil
 import sys
 import time
-from array import array
-from collections import Counter
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +23,22 @@ import numpy as np
 
 from nimllm.errors import NimError
 from nimllm.llm.checkpoint import replacing
+from nimllm.llm.data.clean import Cleaner
+from nimllm.llm.data.options import DataOptions
+from nimllm.llm.data.pool import Pool, workers_for
+from nimllm.llm.data.report import add_tokens, describe, lines
+from nimllm.llm.data.sample import Sample
+from nimllm.llm.data.scan import Scan, batches, scan
+from nimllm.llm.data.split import TRAIN, VALIDATION, Split, sides, split
+from nimllm.llm.data.tally import Tally
+from nimllm.llm.data.work import Item, Message, Setup, job
 from nimllm.llm.shards import Shard, ShardWriter
-from nimllm.llm.text import Document, documents, files
+from nimllm.llm.text import documents, files
 from nimllm.llm.tokenizer import Tokenizer, train_bpe, train_char
-from nimllm.llm.turns import render
 
 Report = Callable[[str], None]
-_BATCH = 1 << 20  # characters encoded in one call
 _MANIFEST, _STDIN = "data.json", "stdin.txt"
+_BEFORE = {"where": "", "format": "auto", "clean": [], "dedup": "off", "strict": False}  # a data.json without them
 
 
 @dataclass(frozen=True)
@@ -45,17 +54,10 @@ class Prepared:
     val_bytes: int
 
 
-@dataclass(frozen=True)
-class _Split:
-    """What belongs to validation: these documents, or everything from byte ``cut`` of all text on."""
-
-    chosen: frozenset[int] = frozenset()
-    cut: int = -1
-
-
 def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None = None, vocab_size: int = 8192,
             kind: Literal["bpe", "char"] = "bpe", val_fraction: float = 0.05, context: int = 512,
-            report: Report = lambda message: None, column: str = "text", own_turns: bool = False) -> Prepared:
+            report: Report = lambda message: None, own_turns: bool = False, options: DataOptions | None = None
+            ) -> Prepared:
     """Tokenizer (trained unless given) and shards of the documents, in the run folder.
 
     Validation gets ``val_fraction`` of the bytes, at least one context: whole documents drawn at random (seed 0), or
@@ -63,16 +65,17 @@ def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None 
     it. ``own_turns``: in conversations, only what the model writes carries loss. NimError: unusable text, less of it
     than two and a half contexts, or a run folder with weights that were trained on something else.
     """
-    run = Path(run)
+    run, options = Path(run), options or DataOptions()
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise NimError(f"cannot make the run folder {run}", error.strerror or str(error),
                        "choose a folder you can write") from None
-    sources = _sources(paths, run)
+    given = [Path(path) for path in paths]
+    sources = _sources(given, run)
     settings = {"kind": tokenizer.kind if tokenizer else kind, "vocab_size": None if tokenizer else vocab_size,
-                "val_fraction": val_fraction, "context": context, "column": column, "own_turns": own_turns}
-    inputs = [_stamp(path) for path, _ in files(sources, without=run)]
+                "val_fraction": val_fraction, "context": context, "own_turns": own_turns, **options.describe()}
+    inputs = [_stamp(path) for path, _ in files(sources, run)]
     done = _reuse(run, inputs, settings, tokenizer)
     if done is not None:
         report(f"the prepared data of {run} is reused")
@@ -84,25 +87,30 @@ def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None 
     for entry in inputs:
         entry.setdefault("sha256", _sha256(Path(entry["path"])))
 
-    skipped: Counter[str] = Counter()
-    sizes = array("q")
-    for document in documents(sources, column, skipped, run):
-        if document.first:
-            sizes.append(0)
-        sizes[-1] += _bytes_of(document)
-    total = sum(sizes)
-    left_out = "".join(f", {count} {reason} left out" for reason, count in sorted(skipped.items()))
-    report(f"{len(sizes)} documents, {total / 1e6:.1f} MB of text{left_out}")
+    tally, reading = Tally(options.strict), options.reading()
+    size = sum(entry["bytes"] for entry in inputs)
+    workers = workers_for(options.workers, size)
+    scanned = scan(documents(sources, reading, tally, run), options.clean, options.dedup,
+                   tokenizer is None and kind == "char", workers, run, tally, report)
+    if scanned.drop.all():
+        raise NimError("nothing is left of the text", tally.since({}) or "there is none", "give other text or options")
+    about = describe(scanned, tally, [str(path) for path in given], options.dedup, options.clean)
+    for line in lines(about):
+        report(line)
     if tokenizer is None:
         report("training the tokenizer")
-        texts = (text for document in documents(sources, column, without=run) for text in _texts(document))
-        tokenizer = train_char(texts) if kind == "char" else train_bpe(texts, vocab_size, report=report)
+        tokenizer = (train_char([scanned.alphabet]) if kind == "char"
+                     else train_bpe(scanned.sample, vocab_size, report=report))
+    scanned.sample = Sample(0)  # its memory is needed
     tokenizer.save(run)
 
     fraction = val_fraction
     while True:
-        split = _choose(sizes, fraction)
-        counts = _write(run, documents(sources, column, without=run), tokenizer, split, own_turns, total, report)
+        chosen = split(scanned, fraction)
+        stream = sides(documents(sources, reading, Tally(), run), chosen, Cleaner(options.clean))
+        encoded = _encode(run, stream, scanned, chosen, tokenizer, Setup(options.clean, run=str(run),
+                                                                         own_turns=own_turns), workers, report)
+        counts = encoded.counts
         needed = context + context // 2 + 1, context + 1  # of training and validation: what Windows asks for
         if counts["train_tokens"] >= needed[0] and counts["val_tokens"] >= needed[1]:
             break
@@ -112,13 +120,81 @@ def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None 
                            f"a context of {context} needs {sum(needed)} of them for training and validation",
                            "give more text, or a smaller --context")
         fraction = min(0.5, max(2 * fraction, 0.01))
-    manifest = {"format": "nimllm-data", "version": 1, "inputs": inputs, "settings": settings,
-                "tokenizer": tokenizer.fingerprint(), "documents": len(sizes), **counts,
-                "checksums": [Shard(run / name).checksum for name in ("train.shard", "val.shard")]}
+    _complete(about, scanned, chosen, encoded)
+    report(lines(about)[-1] if len(about["sources"]) > 1 else
+           f"{about['tokens']['characters_per_token']:.2f} characters per token")
+    manifest = {"format": "nimllm-data", "version": 2, "inputs": inputs, "settings": settings,
+                "tokenizer": tokenizer.fingerprint(), "documents": about["documents"], **counts,
+                "checksums": encoded.checksums, "report": about}
     with replacing(run / _MANIFEST) as file:
-        file.write(json.dumps(manifest, indent=1).encode())
+        file.write(json.dumps(manifest, indent=1, ensure_ascii=False).encode())
     report(f"{counts['train_tokens']:,} tokens for training, {counts['val_tokens']:,} for validation")
     return _prepared(run, tokenizer, counts)
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    counts: dict[str, int]
+    checksums: list[int]
+    by_origin: dict[int, int]  # tokens
+    seconds: float
+
+
+def _encode(run: Path, stream: Iterable[tuple[int, Item, int]], scanned: Scan, chosen: Split, tokenizer: Tokenizer,
+            setup: Setup, workers: int, report: Report) -> _Encoded:
+    """Encodes what is kept into the two shards."""
+    began = said = time.monotonic()
+    total = int(scanned.sizes[np.isin(chosen.sides, (TRAIN, VALIDATION))].sum())
+    done = 0
+    val_bytes = int(scanned.sizes[chosen.sides == VALIDATION].sum())
+    by_origin: dict[int, int] = {}
+    under_way: deque[list[tuple[int, Item, int]]] = deque()
+
+    def jobs() -> Iterator[Message]:
+        nonlocal val_bytes
+        for batch in batches(stream, lambda entry: len(entry[1].data)):
+            # what was cut in two is cleaned already, and its size is known only now
+            val_bytes += sum(len(item.data) for side, item, _ in batch if side == VALIDATION and item.raw)
+            under_way.append(batch)
+            yield job("encode", [item for _, item, _ in batch])
+
+    width = np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
+    with ShardWriter(run / "train.shard", tokenizer.vocab_size) as train, \
+            ShardWriter(run / "val.shard", tokenizer.vocab_size) as val, Pool(setup, workers) as pool:
+        for header, body in pool.map(jobs()):
+            batch = under_way.popleft()
+            ids = np.frombuffer(body, width, header["sizes"][0] // width.itemsize)
+            mask = np.frombuffer(body, np.uint8, header["sizes"][1], header["sizes"][0]) if header["masked"] else None
+            begin = end = 0
+            for number, (side, item, origin) in enumerate(batch):
+                end += header["tokens"][number]
+                by_origin[origin] = by_origin.get(origin, 0) + header["tokens"][number]
+                done += len(item.data)
+                if number + 1 == len(batch) or batch[number + 1][0] != side:  # the end of a run on one side
+                    (val if side == VALIDATION else train).append(ids[begin:end],
+                                                                  None if mask is None else mask[begin:end])
+                    begin = end
+            if time.monotonic() - said > 2:
+                said = time.monotonic()
+                rate = done / (said - began)
+                report(f"encoding: {done / 1e6:,.0f} of about {total / 1e6:,.0f} MB, {rate / 1e6:.1f} MB/s, "
+                       f"{max(0, total - done) / rate:,.0f} s to go")
+    return _Encoded({"train_tokens": train.count, "val_tokens": val.count, "val_bytes": val_bytes},
+                    [train.checksum, val.checksum], by_origin, time.monotonic() - began)
+
+
+def _complete(about: dict[str, Any], scanned: Scan, chosen: Split, encoded: _Encoded) -> None:
+    """What is known only after the encoding."""
+    for number, source in enumerate(about["sources"]):
+        source["tokens"] = encoded.by_origin.get(number, 0)
+    counts = encoded.counts
+    add_tokens(about, counts["train_tokens"] + counts["val_tokens"], about["bytes"], about["characters"], "all of it")
+    about["split"] = {"train_bytes": about["bytes"] - counts["val_bytes"], "validation_bytes": counts["val_bytes"],
+                      "train_tokens": counts["train_tokens"], "validation_tokens": counts["val_tokens"]}
+    of_document = chosen.sides[np.flatnonzero(scanned.opens)]
+    held, learnt = scanned.hashes[of_document == VALIDATION], scanned.hashes[of_document == TRAIN]
+    about["duplicates"]["validation_also_in_training"] = int(np.isin(held, learnt).sum())
+    about["seconds"] = {"reading": round(scanned.seconds, 2), "encoding": round(encoded.seconds, 2)}
 
 
 def _prepared(run: Path, tokenizer: Tokenizer, counts: dict[str, int]) -> Prepared:
@@ -185,7 +261,8 @@ def _reuse(run: Path, inputs: list[dict[str, Any]], settings: dict[str, Any], to
         manifest = json.loads((run / _MANIFEST).read_text("utf-8"))
         old = manifest["inputs"]
         given = {"kind", "vocab_size"} if tokenizer else set()  # its fingerprint says more
-        if any(manifest["settings"][key] != settings[key] for key in settings.keys() - given):
+        made = {**_BEFORE, "columns": [manifest["settings"].get("column", "text")], **manifest["settings"]}
+        if any(made[key] != settings[key] for key in settings.keys() - given):
             return None
         if len(old) != len(inputs):
             return None
@@ -204,95 +281,3 @@ def _reuse(run: Path, inputs: list[dict[str, Any]], settings: dict[str, Any], to
         return _prepared(run, own, {key: int(manifest[key]) for key in ("train_tokens", "val_tokens", "val_bytes")})
     except (OSError, ValueError, KeyError, TypeError, AttributeError, NimError):
         return None  # not ours, or damaged: made again
-
-
-def _texts(document: Document) -> Iterator[str]:
-    if document.turns:
-        yield from (turn.text for turn in document.turns)
-    else:
-        yield document.text
-
-
-def _bytes_of(document: Document) -> int:
-    return sum(len(text.encode()) for text in _texts(document))
-
-
-def _choose(sizes: array[int], fraction: float) -> _Split:
-    """Documents at random until the fraction is reached without going far over it, else the tail."""
-    target = fraction * sum(sizes)
-    chosen: set[int] = set()
-    got = 0
-    for number in np.random.default_rng(0).permutation(len(sizes)).tolist():
-        if got + sizes[number] <= 1.25 * target:
-            chosen.add(number)
-            got += sizes[number]
-            if got >= target:
-                break
-    if got >= 0.75 * target:
-        return _Split(frozenset(chosen))
-    return _Split(cut=int(sum(sizes) - target))
-
-
-def _sides(stream: Iterable[Document], split: _Split) -> Iterator[tuple[str, Document]]:
-    """("train" or "val", document or part of one)."""
-    number, at, crossed = -1, 0, False
-    for document in stream:
-        number += document.first
-        if split.cut < 0:
-            yield "val" if number in split.chosen else "train", document
-            continue
-        size = _bytes_of(document)
-        if crossed or at >= split.cut or (document.turns and at + size > split.cut):
-            # the first validation text opens a document of its own
-            yield "val", document if crossed or document.turns else Document(document.text, document.source, (), True,
-                                                                             document.last)
-            crossed = True
-        elif at + size <= split.cut:
-            yield "train", document
-        else:
-            raw = document.text.encode()
-            head = raw[:raw.rfind(b"\n", 0, split.cut - at) + 1 or split.cut - at].decode(errors="ignore")
-            if head:
-                yield "train", Document(head, document.source, (), document.first, False)
-            yield "val", Document(document.text[len(head):], document.source, (), True, document.last)
-            crossed = True
-        at += size
-
-
-def _write(run: Path, stream: Iterable[Document], tokenizer: Tokenizer, split: _Split, own_turns: bool, total: int,
-           report: Report) -> dict[str, int]:
-    """Encodes everything into the two shards; tokens and validation bytes."""
-    began = said = time.monotonic()
-    done = val_bytes = 0
-    with ShardWriter(run / "train.shard", tokenizer.vocab_size) as train, \
-            ShardWriter(run / "val.shard", tokenizer.vocab_size) as val:
-        for batch in _batches(_sides(stream, split)):
-            coded = iter(tokenizer.encode_batch([document.text for _, document in batch if not document.turns], 2))
-            for side, document in batch:
-                size = _bytes_of(document)
-                done += size
-                val_bytes += size if side == "val" else 0
-                shard = val if side == "val" else train
-                if document.turns:
-                    rendered = render(document.turns, tokenizer)
-                    shard.append(rendered.ids, rendered.learn if own_turns else None)
-                    continue
-                ids = next(coded)
-                shard.append([tokenizer.bos] * document.first + ids + [tokenizer.eos] * document.last)
-            if time.monotonic() - said > 2:
-                said = time.monotonic()
-                report(f"encoding: {done / 1e6:.0f} of {total / 1e6:.0f} MB, {done / 1e6 / (said - began):.1f} MB/s")
-    return {"train_tokens": train.count, "val_tokens": val.count, "val_bytes": val_bytes}
-
-
-def _batches(sides: Iterable[tuple[str, Document]]) -> Iterator[list[tuple[str, Document]]]:
-    batch: list[tuple[str, Document]] = []
-    size = 0
-    for side, document in sides:
-        batch.append((side, document))
-        size += len(document.text)
-        if size >= _BATCH:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch

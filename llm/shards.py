@@ -46,15 +46,36 @@ class ShardWriter:
             return
         if int(values.min()) < 0 or int(values.max()) >= self.vocab_size:
             raise ValueError(f"ids {values.min()} to {values.max()} do not fit a vocabulary of {self.vocab_size}")
-        mask = np.ones(len(values), np.uint8) if learn is None else np.asarray(learn, bool).astype(np.uint8)
-        if len(mask) != len(values):
+        mask = None if learn is None else np.asarray(learn, bool).astype(np.uint8)
+        if mask is not None and len(mask) != len(values):
             raise ValueError(f"{len(values)} ids and {len(mask)} flags")
         data = values.astype(self._dtype).tobytes()
         self._crc = zlib.crc32(data, self._crc)
-        self._file.write(data)
-        self._mask.write(mask.tobytes())
-        self._masked = self._masked or learn is not None
+        try:
+            self._write(data, mask, len(values))
+        except OSError as error:
+            raise NimError(f"cannot write {self.path}", error.strerror or str(error),
+                           "free some space or choose a folder you can write") from None
         self.count += len(values)
+
+    def _write(self, data: bytes, mask: np.ndarray | None, count: int) -> None:
+        self._file.write(data)
+        if mask is not None and not self._masked:  # the first: everything before carries loss
+            self._masked = True
+            self._write_ones(self.count)
+        if mask is not None:
+            self._mask.write(mask.tobytes())
+        elif self._masked:
+            self._write_ones(count)
+
+    def _write_ones(self, count: int) -> None:
+        for begin in range(0, count, _CHUNK):
+            self._mask.write(b"\1" * min(_CHUNK, count - begin))
+
+    @property
+    def checksum(self) -> int:
+        """crc32 of what was written; final after :meth:`close`."""
+        return self._crc
 
     def close(self) -> None:
         """Publishes the shard. NimError when the disk is full."""

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import re
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ import sentencepiece
 
 from nimllm.errors import NimError
 from nimllm.llm.checkpoint import replacing
+from nimllm.llm.data.sample import Sample, count_words
 from nimllm.llm.turns import MARKERS
 
 SPECIALS = ("<unk>", "<s>", "</s>", "<pad>")
@@ -30,7 +30,6 @@ _SPACE_BYTES = tuple(f"<0x{byte:02X}>" for byte in _SPACE.encode())
 # SentencePiece is n log n in the length of one string (8.4 MB/s by lines, 3.0 MB/s as one string of 1 MB), so longer
 # lines are cut before a run of spaces, where no piece can straddle.
 _LINE = 8192
-_TRAINING_LINE = 4096  # characters; longer lines are cut for the trainer
 _BLOCK = 1 << 16  # characters; the unit by which an oversized corpus is thinned out
 Kind = Literal["bpe", "char", "hf"]
 _FILES: dict[Kind, str] = {"bpe": "tokenizer.model", "char": "tokenizer.json", "hf": "tokenizer.imported.json"}
@@ -130,6 +129,9 @@ class Tokenizer:
         refuse_surrogates(texts)
         if self.kind == "char":
             return [[self._characters.get(character, self.unk) for character in text] for text in texts]
+        joined = "".join(texts)
+        if "\n" not in joined and not _DELICATE.search(joined) and max(map(len, texts), default=0) <= _LINE:
+            return self._pieces.encode(list(texts), out_type=int, num_threads=threads) if texts else []
         lines: list[str] = []
         layouts = [self._layout(text, lines) for text in texts]
         coded = iter(self._pieces.encode(lines, out_type=int, num_threads=threads) if lines else ())
@@ -190,6 +192,10 @@ class Tokenizer:
     def token_bytes(self, index: int) -> bytes:
         """The bytes :meth:`decode` shows for the id; they may end in the middle of a character."""
         return self._bytes[index]
+
+    def pieces(self) -> Iterator[str]:
+        """SentencePiece's spelling of every id of a bpe vocabulary."""
+        return (self._pieces.id_to_piece(index) for index in range(self.vocab_size))
 
     def fingerprint(self) -> str:
         """sha256 hex of the saved file."""
@@ -254,32 +260,22 @@ def _cut(line: str, limit: int) -> Iterator[str]:
     yield line[begin:]
 
 
-def _thinned(texts: Iterable[str], limit: int) -> list[str]:
-    """Lines of the texts, at most ``limit`` bytes of them, spread evenly over all: blocks whose hash of the running
-    number falls below a bar that halves whenever the room is full. One pass, bounded memory, the same every time."""
-    kept: list[tuple[int, list[str], int]] = []  # (hash, lines, bytes)
-    total, bar, number = 0, 1 << 32, 0
+def _sampled(texts: Iterable[str], limit: int) -> Sample:
+    """At most ``limit`` bytes of the texts, spread evenly over all."""
+    sample, number = Sample(limit), 0
     for text in texts:
-        for begin in range(0, max(len(text), 1), _BLOCK):
-            value = zlib.crc32(number.to_bytes(8, "little"))
+        for begin in range(0, len(text), _BLOCK):
+            if sample.wants(number):
+                sample.add(number, text[begin:begin + _BLOCK].encode(errors="replace"))
             number += 1
-            if value >= bar:
-                continue
-            lines = [piece for line in text[begin:begin + _BLOCK].split("\n") if line
-                     for piece in _cut(line, _TRAINING_LINE)]
-            size = sum(len(line.encode(errors="replace")) for line in lines)
-            kept.append((value, lines, size))
-            total += size
-            while total > limit and len(kept) > 1:
-                bar //= 2
-                kept = [block for block in kept if block[0] < bar] or kept[:1]
-                total = sum(block[2] for block in kept)
-    return [line for _, lines, _ in kept for line in lines]
+    return sample
 
 
-def train_bpe(texts: Iterable[str], vocab_size: int, sample_bytes: int = 200_000_000, coverage: float = 0.9995,
-              report: Callable[[str], None] = lambda message: None) -> Tokenizer:
+def train_bpe(texts: Iterable[str] | Sample, vocab_size: int, sample_bytes: int = 100_000_000,
+              coverage: float = 0.9995, report: Callable[[str], None] = lambda message: None) -> Tokenizer:
     """BPE over at most ``sample_bytes`` of the texts, deterministic, with flags chosen for exact round trips.
+
+    SentencePiece gets every different word once with its count, which gives the same vocabulary as the text would.
 
     A vocabulary that the texts cannot fill is made smaller, and ``report`` says so. ``coverage``: the share of the
     characters that get symbols of their own, the rest goes to bytes (1.0 lets rare scripts fill a small vocabulary).
@@ -289,14 +285,15 @@ def train_bpe(texts: Iterable[str], vocab_size: int, sample_bytes: int = 200_000
     if vocab_size <= least:
         raise NimError(f"a vocabulary of {vocab_size} is too small", f"bytes and markers alone take {least}",
                        f"choose at least {least + 128}, or the character tokenizer")
-    lines = _thinned(texts, sample_bytes)
-    if not lines:
+    counts = count_words((texts if isinstance(texts, Sample) else _sampled(texts, sample_bytes)).texts(), _LINE)
+    if not counts:
         raise NimError("the corpus holds no text", "there is nothing to learn a tokenizer from", "give more text")
     for attempt in range(4):
         buffer = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(lines), model_writer=buffer, vocab_size=vocab_size, model_type="bpe",
+                sentence_iterator=(f"{word}\t{count}" for word, count in sorted(counts.items())), input_format="tsv",
+                model_writer=buffer, vocab_size=vocab_size, model_type="bpe",
                 byte_fallback=True, normalization_rule_name="identity", add_dummy_prefix=False,
                 remove_extra_whitespaces=False, split_digits=True, allow_whitespace_only_pieces=True,
                 character_coverage=coverage, unk_id=0, bos_id=1, eos_id=2, pad_id=3,
@@ -309,11 +306,18 @@ def train_bpe(texts: Iterable[str], vocab_size: int, sample_bytes: int = 200_000
                 report(f"the corpus is too small for a vocabulary of {vocab_size}: using {most.group(1)}")
                 vocab_size = int(most.group(1))
             elif "smaller than required_chars" in str(error) and attempt < 3:
-                counts = Counter(character for line in lines for character in line)
+                seen: Counter[str] = Counter()
+                for word, count in counts.items():
+                    for character in word:
+                        seen[character] += count
                 room = (vocab_size - least) // 2
-                rare = dict.fromkeys(map(ord, sorted(counts, key=lambda key: (-counts[key], key))[room:]))
-                report(f"{len(counts)} different characters do not fit: all but the {room} most frequent become bytes")
-                lines = [line for line in (line.translate(rare) for line in lines) if line]
+                rare = dict.fromkeys(map(ord, sorted(seen, key=lambda key: (-seen[key], key))[room:]))
+                report(f"{len(seen)} different characters do not fit: all but the {room} most frequent become bytes")
+                shorter: Counter[str] = Counter()
+                for word, count in counts.items():
+                    shorter[word.translate(rare)] += count
+                del shorter[""]
+                counts = shorter
             else:
                 raise NimError(f"cannot train a vocabulary of {vocab_size} on this corpus",
                                str(error).splitlines()[-1], "give more text or the character tokenizer") from None

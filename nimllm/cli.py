@@ -50,6 +50,12 @@ def _train(parser: argparse.ArgumentParser) -> None:
     add(parser)
 
 
+def _data(parser: argparse.ArgumentParser) -> None:
+    from nimllm.llm.data.options import add_command
+
+    add_command(parser)
+
+
 def _chat(parser: argparse.ArgumentParser) -> None:
     _model(parser)
     _memory(parser)
@@ -168,6 +174,8 @@ def _bench(parser: argparse.ArgumentParser) -> None:
 # name: (what it does, arguments, target)
 COMMANDS = {
     "train": ("train a tokenizer and a GPT on your text", _train, "nimllm.llm.command:main"),
+    "data": ("what a text holds and what would be left out of it; trains nothing", _data,
+             "nimllm.llm.data.command:main"),
     "chat": ("talk; the weights remember it afterwards", _chat, "nimllm.agent.chat:main"),
     "agent": ("plan, run bash, observe, learn from the outcome", _agent, "nimllm.agent.command:main"),
     "memory": (

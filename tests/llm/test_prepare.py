@@ -127,7 +127,7 @@ def test_stdin_is_kept_for_the_resume(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_bad_text_leaves_no_data(tmp_path: Path) -> None:
-    (tmp_path / "bad.txt").write_bytes(b"fine\n" * 1000 + b"\xff\n")
+    (tmp_path / "bad.txt").write_bytes(b"fine\n" * 1000 + b"\xff\n" * 20)  # more than one line in a hundred
     with pytest.raises(NimError, match="offset 5000"):
         prepare([tmp_path / "bad.txt"], tmp_path / "run", context=64)
     assert list((tmp_path / "run").iterdir()) == []

@@ -8,19 +8,19 @@ import json
 import lzma
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from nimllm.errors import NimError
-from nimllm.llm import text as module
-from nimllm.llm.text import Document, documents
+from nimllm.llm.data import streams
+from nimllm.llm.data.tally import Tally
+from nimllm.llm.text import Document, Reading, documents
 from nimllm.llm.turns import Turn
 
 
-def texts(*paths: Path | str, **options: str) -> list[str]:
-    return [document.text for document in documents(paths, **options)]
+def texts(*paths: Path | str, column: str = "text") -> list[str]:
+    return [document.text for document in documents(paths, Reading(tuple(column.split(","))))]
 
 
 def test_plain_files_in_the_order_given_each_once(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_compressed_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", ["Zeile äöü 漢字\n", "ohne zeilenende ä漢 "])
 def test_long_files_come_in_parts_that_add_up(tmp_path: Path, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PART", 1000)
+    monkeypatch.setattr(streams, "PART", 1000)
     whole = line * 500
     (tmp_path / "a.txt").write_text(whole, "utf-8")
     parts = list(documents([tmp_path / "a.txt"]))
@@ -54,7 +54,7 @@ def test_long_files_come_in_parts_that_add_up(tmp_path: Path, line: str, monkeyp
 
 
 def test_a_wrong_byte_is_named_with_its_offset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PART", 64)
+    monkeypatch.setattr(streams, "PART", 64)
     path = tmp_path / "latin.txt"
     path.write_bytes(b"good line\n" * 30 + b"caf" + b"\xe9 au lait\n")
     with pytest.raises(NimError, match=r"byte 0xe9 at offset 303") as caught:
@@ -104,10 +104,10 @@ def fill(folder: Path) -> None:
 
 def test_a_folder_without_git(tmp_path: Path) -> None:
     fill(tmp_path)
-    skipped: Counter[str] = Counter()
-    found = [document.text for document in documents([tmp_path], skipped=skipped)]
+    tally = Tally()
+    found = [document.text for document in documents([tmp_path], tally=tally)]
     assert found == ["print(1)\n", "# title\n"]
-    assert skipped == {"binary": 1, "not UTF-8": 1, "empty": 1}
+    assert tally.counts() == {"binary": 1, "not UTF-8": 1, "empty": 1}
 
 
 def test_a_folder_under_git_is_what_git_would_track(tmp_path: Path) -> None:

@@ -172,9 +172,27 @@ def test_impossible_requests() -> None:
 
 def test_an_oversized_corpus_is_thinned_evenly() -> None:
     texts = [f"{number:06d} " * 2000 + "\n" for number in range(200)]  # 14 kB each
-    kept = module._thinned(iter(texts), 300_000)
+    kept = list(module._sampled(iter(texts), 300_000).texts())
     size = sum(map(len, kept))
     numbers = sorted({int(line[:6]) for line in kept})
     assert 100_000 < size <= 300_000
     assert numbers[0] < 60 and numbers[-1] > 140, "both ends of the corpus are represented"
-    assert kept == module._thinned(iter(texts), 300_000)
+    assert kept == list(module._sampled(iter(texts), 300_000).texts())
+
+
+def test_training_on_counted_words_gives_the_vocabulary_of_the_text() -> None:
+    import io
+
+    import sentencepiece
+
+    texts = [*CORPUS, "  indented   code\twith\ttabs \n and 123 numbers " * 3]
+    ours = train_bpe(texts, 420)
+    buffer = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([line for text in texts for line in text.split("\n") if line]), model_writer=buffer,
+        vocab_size=420, model_type="bpe", byte_fallback=True, normalization_rule_name="identity",
+        add_dummy_prefix=False, remove_extra_whitespaces=False, split_digits=True, allow_whitespace_only_pieces=True,
+        character_coverage=0.9995, unk_id=0, bos_id=1, eos_id=2, pad_id=3, minloglevel=2,
+        user_defined_symbols=[*module.MARKERS, "\n", "\t"], max_sentence_length=1 << 20)
+    theirs = sentencepiece.SentencePieceProcessor(model_proto=buffer.getvalue())
+    assert list(ours.pieces()) == [theirs.id_to_piece(index) for index in range(theirs.vocab_size())]
