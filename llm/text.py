@@ -86,6 +86,7 @@ def _inside(file: Found, reading: Reading, tally: Tally) -> Iterator[Document]:
             if path.suffix == ".parquet":
                 tally.file("parquet without the columns", name)
                 return
+            tally.note(f"{name} has no column {reading.columns[0]!r} and is read as plain text")
             rows = False
         for part in _file(file, reading, tally) if rows else _plain(path):
             if part.text.startswith("version https://git-lfs") and part.first:

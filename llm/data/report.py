@@ -31,7 +31,7 @@ def describe(scanned: Scan, tally: Tally, names: Sequence[str], dedup: str, clea
         "duplicates": {"mode": dedup, **scanned.duplicates},
         "cleaning": {name: dict(zip(("texts", "characters_gone"), scanned.effects.get(name, [0, 0]), strict=True))
                      for name in cleaned},
-        "dropped": tally.describe()}
+        "dropped": tally.describe(), "notes": tally.notes}
 
 
 def add_tokens(report: dict[str, Any], tokens: int, size: int, characters: int, of: str) -> None:
@@ -69,4 +69,4 @@ def lines(report: dict[str, Any]) -> list[str]:
     for reason, entry in report["dropped"].items():
         places = f", first: {'; '.join(entry['first'][:3])}" if entry["first"] else ""
         said.append(f"{'left out, bad' if entry['bad'] else 'left out'}: {entry['count']:,} {reason}{places}")
-    return said
+    return [*said, *report["notes"]]

@@ -27,6 +27,7 @@ class Tally:
         self.strict = strict
         self.reasons: dict[str, Reason] = {}
         self.files = 0  # files inside folders that were passed over
+        self.notes: list[str] = []  # what a user may not expect, at most PLACES
 
     def bad(self, reason: str, error: NimError, place: str = "") -> None:
         """Counts a flaw of the data; raises ``error`` when strict. ``place``: file and line (default: the error's)."""
@@ -43,6 +44,11 @@ class Tally:
         """Counts a file inside a folder that holds no text."""
         self.files += 1
         self.left(reason, place)
+
+    def note(self, text: str) -> None:
+        """Remembers a remark for the report."""
+        if len(self.notes) < PLACES and text not in self.notes:
+            self.notes.append(text)
 
     def _count(self, reason: str, place: str, bad: bool, count: int) -> Reason:
         entry = self.reasons.setdefault(reason, Reason(bad))

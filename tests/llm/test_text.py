@@ -148,7 +148,9 @@ def test_conversations(tmp_path: Path) -> None:
 def test_jsonl_inside_a_folder_may_be_anything(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "row"}\n')
     (tmp_path / "b.jsonl").write_text('{"event": 1}\n')
-    assert texts(tmp_path) == ["row", '{"event": 1}\n']
+    tally = Tally()
+    assert [document.text for document in documents([tmp_path], tally=tally)] == ["row", '{"event": 1}\n']
+    assert tally.notes == [f"{tmp_path / 'b.jsonl'} has no column 'text' and is read as plain text"]
 
 
 def test_parquet(tmp_path: Path) -> None:
