@@ -121,8 +121,8 @@ def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None 
                            "give more text, or a smaller --context")
         fraction = min(0.5, max(2 * fraction, 0.01))
     _complete(about, scanned, chosen, encoded)
-    report(lines(about)[-1] if len(about["sources"]) > 1 else
-           f"{about['tokens']['characters_per_token']:.2f} characters per token")
+    report(f"{about['tokens']['characters_per_token']:.2f} characters and "
+           f"{about['tokens']['bytes_per_token']:.2f} bytes per token")
     manifest = {"format": "nimllm-data", "version": 2, "inputs": inputs, "settings": settings,
                 "tokenizer": tokenizer.fingerprint(), "documents": about["documents"], **counts,
                 "checksums": encoded.checksums, "report": about}

@@ -124,6 +124,8 @@ def _file(file: Found, reading: Reading, tally: Tally) -> Iterator[Document]:
         with streams.opened(path) as stream:
             yield from _rows(stream, str(path), reading, tally)
     else:
+        if reading.where is not None:
+            tally.note(f"{path} is plain text: it has no columns, and --where leaves it as it is")
         with streams.opened(path) as stream:
             yield from _text(stream, str(path), tally)
 

@@ -10,17 +10,18 @@ import numpy as np
 from nimllm.llm.data.scan import Scan
 from nimllm.llm.data.tally import Tally
 
+_SHOWN = 20  # sources in the words
+
 
 def describe(scanned: Scan, tally: Tally, names: Sequence[str], dedup: str, cleaned: Sequence[str]) -> dict[str, Any]:
     """The report without tokens. ``names``: of the paths, in the order of their numbers."""
     sizes = scanned.document_sizes()
     keep = ~scanned.drop
-    sources = []
-    for number, name in enumerate(names):
-        own = scanned.origins == min(number, 65535)
-        kept = own & keep
-        sources.append({"path": name, "documents": int(kept.sum()), "characters": int(scanned.characters[kept].sum()),
-                        "bytes": int(sizes[kept].sum()), "dropped_documents": int((own & ~keep).sum())})
+    columns = {"documents": keep, "characters": np.where(keep, scanned.characters, 0),
+               "bytes": np.where(keep, sizes, 0), "dropped_documents": ~keep}
+    sums = {name: np.bincount(scanned.origins, values, len(names)) for name, values in columns.items()}
+    sources: list[dict[str, Any]] = [{"path": path, **{name: int(total[number]) for name, total in sums.items()}}
+                                     for number, path in enumerate(names)]
     letters = sum(scanned.scripts.values())
     return {
         "documents": int(keep.sum()), "characters": int(scanned.characters[keep].sum()),
@@ -47,10 +48,12 @@ def lines(report: dict[str, Any]) -> list[str]:
             f"{report['characters']:,} characters (median document {report['median_document_bytes']:,} bytes, largest "
             f"{report['largest_document_bytes'] / 1e6:,.2f} MB)"]
     if len(report["sources"]) > 1:
-        for source in report["sources"]:
+        for source in report["sources"][:_SHOWN]:
             tokens = f", {source['tokens']:,} tokens" if "tokens" in source else ""
             said.append(f"  {source['path']}: {source['documents']:,} documents, {source['bytes'] / 1e6:,.1f} MB"
                         f"{tokens}")
+        if len(report["sources"]) > _SHOWN:
+            said.append(f"  and {len(report['sources']) - _SHOWN} more")
     if "tokens" in report:
         tokens = report["tokens"]
         said.append(f"{tokens['characters_per_token']:.2f} characters and {tokens['bytes_per_token']:.2f} bytes per "
@@ -69,4 +72,7 @@ def lines(report: dict[str, Any]) -> list[str]:
     for reason, entry in report["dropped"].items():
         places = f", first: {'; '.join(entry['first'][:3])}" if entry["first"] else ""
         said.append(f"{'left out, bad' if entry['bad'] else 'left out'}: {entry['count']:,} {reason}{places}")
+    if "split" in report:
+        held, learnt = report["split"]["validation_bytes"], report["split"]["train_bytes"]
+        said.append(f"split: {learnt / 1e6:,.1f} MB for training, {held / 1e6:,.2f} MB for validation")
     return [*said, *report["notes"]]

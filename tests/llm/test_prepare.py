@@ -47,6 +47,22 @@ def test_one_file_is_split_at_its_tail(tmp_path: Path) -> None:
     assert load_prepared(tmp_path / "run").val_bytes == got.val_bytes
 
 
+@pytest.mark.parametrize("part", [700, 1000, 12_000])
+def test_a_file_in_many_parts_is_split_at_its_tail_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                                part: int) -> None:
+    from nimllm.llm.data import scan, streams
+
+    monkeypatch.setattr(streams, "PART", part)
+    monkeypatch.setattr(scan, "BATCH", 2000)
+    book = tmp_path / "book.txt"
+    book.write_text("".join(LINES))
+    got = prepare([book], tmp_path / "run", kind="char", context=64)
+    (head,), (tail,) = decoded(got, got.train), decoded(got, got.val)
+    assert head + tail == "".join(LINES) and head.endswith("\n")
+    assert len(tail) == pytest.approx(0.05 * len(head + tail), rel=0.1)
+    assert got.val_bytes == len(tail.encode())
+
+
 def test_many_documents_are_split_whole(tmp_path: Path) -> None:
     rows = ["".join(LINES[position:position + 10]) for position in range(0, 2000, 10)]
     path = tmp_path / "d.jsonl"
