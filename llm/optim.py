@@ -74,18 +74,22 @@ def optimizers(model: nn.Module, settings: TrainSettings) -> list[torch.optim.Op
     A group's ``scale`` multiplies the scheduled learning rate (:func:`set_rate`).
     """
     hidden: list[Tensor] = []
-    outer: list[Tensor] = []
+    embeddings: list[Tensor] = []
+    head: list[Tensor] = []  # one of its own; a tied one is an embedding
     vectors: list[Tensor] = []
     for name, parameter in model.named_parameters():
         if parameter.dim() < 2:
             vectors.append(parameter)
-        elif "embed" in name or name.startswith("lm_head"):
-            outer.append(parameter)
+        elif "embed" in name:
+            embeddings.append(parameter)
+        elif name.startswith("lm_head"):
+            head.append(parameter)
         else:
             hidden.append(parameter)
     s = settings
     rest: list[dict[str, Any]] = [
-        {"params": outer, "weight_decay": 0.0, "scale": s.embed_scale},
+        {"params": embeddings, "weight_decay": 0.0, "scale": s.embed_scale},
+        *([{"params": head, "weight_decay": 0.0}] if head else []),
         {"params": vectors, "weight_decay": 0.0, "scale": s.vector_scale},
     ]
     if s.optimizer == "adamw":

@@ -6,7 +6,7 @@ be trained here with our recipe or theirs and compared.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from nimllm.errors import NimError
@@ -23,9 +23,8 @@ class Preset:
     about: str
     tokenizer: Literal["bpe", "char"] = "bpe"
     clean: tuple[str, ...] = ()  # cleaning steps its author used
-    rate: float = 2e-3  # peak learning rate
+    rate: float = 4e-3  # peak learning rate of Muon; AdamW alone takes half of it
     batch_tokens: int = 8192
-    options: dict[str, Any] = field(default_factory=dict)  # further defaults of --train
 
 
 def _ours(layers: int, width: int, heads: int, kv_heads: int, ff: int, context: int, head_dim: int = 64
@@ -41,25 +40,28 @@ def _gpt2(layers: int, width: int, heads: int, context: int, **more: Any) -> dic
 
 
 PRESETS: dict[str, Preset] = {
-    "tiny": Preset(_ours(2, 64, 2, 1, 128, 128, 32), 512, 106_944, "for tests and texts of a few pages", rate=4e-3),
-    "nimllm-2m": Preset(_ours(4, 128, 4, 2, 384, 256, 32), 2048, 1_049_984, "for a few books", rate=3e-3),
+    "tiny": Preset(_ours(2, 64, 2, 1, 128, 128, 32), 512, 106_944, "for tests and texts of a few pages"),
+    "nimllm-2m": Preset(_ours(4, 128, 4, 2, 384, 256, 32), 2048, 1_049_984, "for a few books"),
     "nimllm-10m": Preset(_ours(5, 384, 6, 2, 896, 512), 8192, 10_277_632, "what two CPU cores train in an afternoon"),
     "nimllm-30m": Preset(_ours(9, 512, 8, 2, 1408, 1024), 8192, 29_567_616, "a night on a CPU, minutes on a GPU"),
-    "nimllm-50m": Preset(_ours(9, 640, 10, 2, 1792, 1024), 16384, 50_312_192, "for a GPU", batch_tokens=65_536),
-    "nimllm-103m": Preset(_ours(11, 896, 14, 2, 2304, 1024), 16384, 103_011_840, "for a GPU", batch_tokens=131_072),
+    "nimllm-50m": Preset(_ours(9, 640, 10, 2, 1792, 1024), 16384, 50_312_192, "for a GPU", rate=3e-3,
+                         batch_tokens=65_536),
+    "nimllm-103m": Preset(_ours(11, 896, 14, 2, 2304, 1024), 16384, 103_011_840, "for a GPU", rate=2e-3,
+                          batch_tokens=131_072),
     "vidya-103m": Preset(
         dict(n_layers=8, d_model=1024, n_heads=16, n_kv_heads=16, head_dim=64, d_ff=4096, context=512, ffn="gelu",
              qk_norm=False, embed_norm=True),
-        2259, 102_994_944, "RMSNorm also after the embedding, GELU, RoPE", options={"micro_batch": 2}),
+        2259, 102_994_944, "RMSNorm also after the embedding, GELU, RoPE", rate=2e-3),
     "nanolm-10m": Preset(
         dict(n_layers=6, d_model=256, n_heads=8, n_kv_heads=2, head_dim=32, d_ff=256, context=512, qk_norm=False),
         32_000, 10_358_016, "Llama-shaped, four queries per key, most of it vocabulary"),
     "llmc-7m": Preset(_gpt2(4, 128, 4, 256, bias=True), 50_257, 7_259_008, "a GPT-2 of llm.c's size"),
     "char-10m": Preset(_gpt2(6, 384, 6, 256, dropout=0.2), 201, 10_797_312, "nanoGPT's character model",
                        tokenizer="char"),
-    "classics-46m": Preset(_gpt2(12, 512, 8, 512), 16_000, 46_215_680, "a bias-free GPT-2 for literature",
+    "classics-46m": Preset(_gpt2(12, 512, 8, 512), 16_000, 46_215_680, "a bias-free GPT-2 for literature", rate=3e-3,
                            clean=("quotes", "dashes", "ellipsis", "yo")),
-    "chat-48m": Preset(_gpt2(10, 512, 8, 1024), 32_000, 48_376_320, "a bias-free GPT-2 for conversations"),
+    "chat-48m": Preset(_gpt2(10, 512, 8, 1024), 32_000, 48_376_320, "a bias-free GPT-2 for conversations",
+                       rate=3e-3),
 }
 SIZES = tuple(PRESETS)
 

@@ -26,7 +26,7 @@ class TrainSettings(BaseModel):
     even_rows: bool = False  # Muon's rows get one size (NorMuon)
     momentum: float = 0.95  # of Muon
     betas: tuple[float, float] = (0.9, 0.95)  # of AdamW
-    embed_scale: float = Field(default=1.0, gt=0)  # learning rate of embedding and head, times lr
+    embed_scale: float = Field(default=1.0, gt=0)  # learning rate of embeddings, times lr
     vector_scale: float = Field(default=1.0, gt=0)  # of gains and biases
     clip: float = 1.0
     seed: int = 0

@@ -59,11 +59,12 @@ def test_even_rows_have_one_size_and_the_whole_keeps_its_norm() -> None:
     torch.testing.assert_close(rows[0].norm(), rows[1].norm(), rtol=1e-3, atol=0)
 
 
-def test_every_parameter_has_its_optimizer_and_its_rate() -> None:
+@pytest.mark.parametrize("tied", [True, False])
+def test_every_parameter_has_its_optimizer_and_its_rate(tied: bool) -> None:
     from nimllm.llm.model import GPT
     from nimllm.llm.presets import preset
 
-    model = GPT(preset("tiny"))
+    model = GPT(preset("tiny", tied=tied))
     both = optimizers(model, TrainSettings(steps=1, batch_rows=1, lr=1.0, optimizer="muon", embed_scale=3.0,
                                             vector_scale=0.5))
     set_rate(both, 0.01)
