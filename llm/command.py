@@ -130,9 +130,10 @@ def _first(args: argparse.Namespace, group: Group) -> int:
 
     if args.tensorboard:
         event_log.check()
-    options = DataOptions.of(args)
     paths = [Path(path) for path in args.data]
     size = args.size or recipe.default_size(paths)
+    args.clean = args.clean or ",".join(find(size).clean)
+    options = DataOptions.of(args)
     shape = recipe.shape(args, size)
     context = shape.get("context", find(size).shape["context"])
     with display(args.plain) as screen, hold(run), ExitStack() as stack:

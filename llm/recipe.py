@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # what a text of so many bytes can feed (about 20 tokens a parameter would be ideal; small texts are repeated)
 _SIZE_BY_BYTES = ((200_000, "tiny"), (4_000_000, "nimllm-2m"), (120_000_000, "nimllm-10m"))
 _LARGEST_BY_DEFAULT = "nimllm-30m"
-_BYTES_PER_ENTRY = 2000  # of text for one entry of the vocabulary: rarer pieces are hardly learnt
+_BYTES_PER_ENTRY = 1000  # of text for one entry of the vocabulary: rarer pieces are hardly learnt
 _SMALLEST_VOCAB = 512
 # bytes of saved activations by layer, width and token: 47 to 55 measured in bf16 at six shapes, twice that in fp32
 _ACTIVATION_BYTES = {"bf16": 60, "fp32": 110}

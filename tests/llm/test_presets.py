@@ -64,6 +64,8 @@ def test_trains_stops_resumes_and_decodes_in_small(name: str, text: Path, tmp_pa
     assert all(getattr(config, field) == value for field, value in shape.items() if field not in NARROW)
     saved = json.loads((tmp_path / "run" / "config.json").read_text())
     assert saved["tokenizer"]["kind"] == find(name).tokenizer and saved["training"]["optimizer"] == "muon"
+    data = json.loads((tmp_path / "run" / "data.json").read_text())
+    assert data["settings"]["clean"] == list(find(name).clean)
     assert decoded(tmp_path / "run")
     exports(tmp_path / "run", name)
 
@@ -76,5 +78,7 @@ def test_trains_stops_resumes_and_decodes(name: str, text: Path, tmp_path: Path)
     found = find(name)
     positions = config.vocab_size * config.d_model
     assert config.parameters() - positions == found.parameters - found.vocab * config.d_model
+    data = json.loads((tmp_path / "run" / "data.json").read_text())
+    assert data["settings"]["clean"] == list(find(name).clean)
     assert decoded(tmp_path / "run")
     exports(tmp_path / "run", name)
