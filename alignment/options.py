@@ -11,9 +11,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     sft = methods.add_parser(
         "sft",
         help="supervised fine-tuning on conversations",
-        description=("Fine-tune on conversations; the loss is on the assistant's tokens only."),
+        description="Fine-tune on conversations; the loss is on the assistant's text and its end marker. Conversations "
+        "are packed, none sees another, and none is cut.",
     )
-    sft.add_argument("data", nargs="+", metavar="FILE", help='JSONL or parquet with "messages" or "turns"')
+    sft.add_argument("data", nargs="+", metavar="FILE", help='JSONL or parquet with "messages", "turns", '
+                     '"conversations", "prompt" and "completion", or "instruction" and "output"')
     sft.add_argument("--model", metavar="DIR", help="run folder to start from (default: the shipped one)")
     sft.add_argument("--out", metavar="DIR", required=True)
     sft.add_argument("--resume", action="store_true")
@@ -21,7 +23,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     sft.add_argument("--lr", type=float, default=3e-4)
     sft.add_argument("--batch-tokens", type=int, default=8192)
     sft.add_argument("--val-fraction", type=float, default=0.05)
+    sft.add_argument("--learn", choices=("auto", "assistant", "model"), default="auto",
+                     help="what carries loss: the assistant's text and its end marker; all that the model writes, "
+                     "opening markers too; or (auto, default) the second for tasks of the agent and the first for all "
+                     "else")
+    sft.add_argument("--drop-turns", choices=("none", "oldest"), default="none",
+                     help="shorten what is longer than the context by whole exchanges, the oldest first")
     sft.add_argument("--skip-long", action="store_true", help="leave out conversations longer than the context")
+    sft.add_argument("--skip-empty", action="store_true", help="leave out conversations without an answer to learn")
+    sft.add_argument("--strict", action="store_true", help="stop at the first bad row instead of counting them")
     sft.add_argument("--device", default="auto")
     sft.add_argument("--threads", type=int, default=0)
     sft.add_argument("--seed", type=int, default=0)
@@ -33,6 +43,13 @@ def add(parser: argparse.ArgumentParser) -> None:
             description=what[0].upper() + what[1:] + ". A guard stops the run before the model collapses, and the best "
             "checkpoint before that is kept.",
         ), name)  # fmt: skip
+    _collect(methods.add_parser(
+        "collect",
+        help="answers for preference tuning, from the model or from what you did with the agent's commands",
+        description="Write rows for align dpo and align kto. From prompts with their good answers: rejected answers "
+        "that the model writes itself, in the way a preset makes it go wrong. From the agent's task log: commands that "
+        "you accepted, edited or rejected, and those that failed. What is in --out is not made again.",
+    ))
 
 
 def _preference(parser: argparse.ArgumentParser, method: str) -> None:
@@ -73,3 +90,25 @@ def _preference(parser: argparse.ArgumentParser, method: str) -> None:
     parser.add_argument("--threads", type=int, default=0, help="0: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plain", action="store_true", help="plain progress lines")
+
+
+def _collect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", nargs="*", metavar="FILE", help='JSONL or parquet: {"prompt", "chosen"}, {"prompt"} or '
+                        "conversations, whose last turn is the good answer")
+    parser.add_argument("--out", metavar="FILE", required=True, help="JSONL to append to")
+    parser.add_argument("--preset", choices=("loops", "canned", "tutorial"),
+                        help="loops: temperature 1.2, no repetition penalty, 400 tokens; canned: 0.4, 1.15, 80; "
+                        "tutorial: 0.7, 1.1, 500")
+    parser.add_argument("--from-episodes", action="store_true", help="read the agent's task log instead")
+    parser.add_argument("--model", metavar="DIR", help="run folder that writes the answers (default: the shipped one)")
+    parser.add_argument("--samples", type=int, default=1, metavar="N", help="answers for each prompt (default 1)")
+    parser.add_argument("--limit", type=int, default=0, metavar="N",
+                        help="only the first N prompts, or the last N tasks")
+    parser.add_argument("--dedup", action="store_true", help="leave out an answer that another prompt got in this run")
+    parser.add_argument("--temperature", type=float, help="in place of the preset's")
+    parser.add_argument("--repetition-penalty", type=float, help="in place of the preset's")
+    parser.add_argument("--max-tokens", type=int, metavar="N", help="in place of the preset's")
+    parser.add_argument("--strict", action="store_true", help="stop at the first bad row instead of counting them")
+    parser.add_argument("--dtype", choices=("fp32", "bf16", "q8", "q4"), default="fp32")
+    parser.add_argument("--threads", type=int, metavar="N")
+    parser.add_argument("--seed", type=int, default=0)

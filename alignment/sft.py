@@ -1,35 +1,38 @@
 """``nimllm align sft``: fine-tuning on conversations, with the loss on what the model writes and on nothing else.
 
-Rows are ``{"messages": [{"role", "content"}]}`` or ``{"turns": […]}``, JSONL or parquet. It starts from a run folder,
-makes a new one, and can be killed and resumed like any training run.
+It starts from a run folder, makes a new one, and can be killed and resumed like any training run. Conversations are
+packed into rows, none sees another (``document_mask``), and none is cut.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from nimllm import places
+from nimllm.alignment import rows as files
+from nimllm.alignment.conversations import Fitting, conversations
 from nimllm.errors import CONFIG, OK, NimError, UsageError
 from nimllm.llm.config import read_config
+from nimllm.llm.data.tally import Tally
 from nimllm.llm.packing import Packer
 from nimllm.llm.shards import Shard, ShardWriter
-from nimllm.llm.text import documents, read_turns
 from nimllm.llm.tokenizer import Tokenizer
-from nimllm.llm.turns import Turn, render
 
-COLUMNS = ("messages", "turns")
 TRAIN, VALIDATION = "train.shard", "val.shard"
+HELD_OUT = 4096  # conversations that are held out at most
 
 
 @dataclass(frozen=True)
-class Conversations:
-    """The prepared data of one run. ``skipped``: conversations longer than the context that were left out."""
+class Prepared:
+    """The data of one run. ``shortened``: conversations that lost their oldest exchanges; ``tally``: what was left
+    out."""
 
     train: Path
     validation: Path
@@ -37,90 +40,67 @@ class Conversations:
     held_out: int
     tokens: int
     learnt: int
-    skipped: int
+    shortened: int
     bytes_per_token: float  # of the validation part
     checksums: tuple[int, int]
+    tally: Tally = field(compare=False)
+
+    def report(self) -> str:
+        """One line for the user."""
+        said = f"{self.conversations:,} conversations, {self.held_out:,} more held out; {self.tokens:,} tokens, " \
+               f"{self.learnt:,} of them learnt"
+        if self.shortened:
+            said += f"; {self.shortened:,} without their oldest turns"
+        return said + (f"; left out: {files.places(self.tally)}" if self.tally.reasons else "")
 
 
-def conversations(paths: Iterable[Path]) -> Iterator[tuple[str, tuple[Turn, ...]]]:
-    """(where it stands, its turns) of every row. NimError naming the row that is not a conversation."""
-    for path in paths:
-        if path.suffix == ".parquet":
-            yield from _parquet(path)
-            continue
-        for document in documents([path]):
-            if not document.turns:
-                raise NimError(f"{document.source} is not a conversation", "it has no messages and no turns",
-                               'rows look like {"messages": [{"role": "user", "content": "…"}, …]}')
-            yield document.source, document.turns
-
-
-def _parquet(path: Path) -> Iterator[tuple[str, tuple[Turn, ...]]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise NimError(f"cannot read {path}", "parquet needs pyarrow", "pip install pyarrow, or give JSONL") from None
-    number = 0
-    try:
-        with pyarrow.parquet.ParquetFile(path) as table:
-            names = table.schema_arrow.names
-            column = next((name for name in COLUMNS if name in names), None)
-            if column is None:
-                raise NimError(f"{path} holds no conversations", f"its columns are {', '.join(names)}",
-                               "one must be called messages or turns")
-            for batch in table.iter_batches(batch_size=256, columns=[column]):
-                for row in batch.column(0).to_pylist():
-                    number += 1
-                    where = f"{path} row {number}"
-                    # parquet gives every struct all fields of the column; the empty ones were not there
-                    rows = [{key: value for key, value in turn.items() if value is not None} if isinstance(turn, dict)
-                            else turn for turn in row or ()]
-                    yield where, read_turns(rows, where)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise NimError(f"cannot read {path}", str(error).splitlines()[0], "it is not a good parquet file") from None
-
-
-def prepare(paths: Iterable[Path], out: Path, tokenizer: Tokenizer, context: int, val_fraction: float = 0.05,
-            seed: int = 0, skip_long: bool = False) -> Conversations:
+def prepare(paths: Iterable[Path], out: Path, fitting: Fitting, val_fraction: float = 0.05, seed: int = 0,
+            strict: bool = False, report: Callable[[str], None] = lambda message: None) -> Prepared:
     """Two shards of packed conversations in ``out``, with their loss masks; deterministic by the data and the seed.
 
-    NimError naming the row: no token to learn in it, or longer than the context (unless ``skip_long``).
+    Memory does not grow with the data. NimError naming the row: what ``fitting`` refuses, and with ``strict`` the first
+    bad row.
     """
-    kept: list[tuple[list[int], list[bool], int]] = []
-    skipped = 0
-    for where, turns in conversations(paths):
-        rendered = render(turns, tokenizer)
-        if not any(rendered.learn):
-            roles = ", ".join(dict.fromkeys(turn.role for turn in turns)) or "no turns"
-            raise NimError(f"{where} has nothing to learn", f"the model writes none of it ({roles})",
-                           "each conversation needs an assistant, plan or bash turn that is not tainted")
-        if len(rendered.ids) > context:
-            if not skip_long:
-                raise NimError(f"{where} is longer than the context", f"{len(rendered.ids)} tokens of {context}",
-                               "shorten it, or leave such rows out with --skip-long")
-            skipped += 1
-            continue
-        kept.append((rendered.ids, rendered.learn, sum(len(turn.text.encode()) for turn in turns)))
-    if len(kept) < 2:
-        raise NimError("there are too few conversations", f"{len(kept)} usable, {skipped} longer than the context",
-                       "give at least two: one is held out for validation")
-    held = max(1, min(len(kept) - 1, round(val_fraction * len(kept))))
-    chosen = set(np.random.default_rng(seed).permutation(len(kept))[:held].tolist())
-    size = tokens = learnt = 0
+    tally, rng = Tally(strict), np.random.default_rng(seed)
+    said = time.monotonic()
+    counts, size = [0, 0], 0
     paths_out = out / TRAIN, out / VALIDATION
+    tokenizer = fitting.tokenizer
     with ShardWriter(paths_out[0], tokenizer.vocab_size) as train, \
             ShardWriter(paths_out[1], tokenizer.vocab_size) as validation:
-        packers = [Packer(writer, context, tokenizer.pad) for writer in (train, validation)]
-        for number, (ids, learn, length) in enumerate(kept):
-            packers[number in chosen].append(ids, learn)
-            size += length if number in chosen else 0
+        packers = [Packer(writer, fitting.context, tokenizer.pad) for writer in (train, validation)]
+        waiting: tuple[int, list[int], list[bool], int] | None = None  # the last one goes where there is none yet
+
+        def place(side: int, ids: list[int], learn: list[bool], length: int) -> None:
+            nonlocal size
+            packers[side].append(ids, learn)
+            counts[side] += 1
+            size += length if side else 0
+
+        for where, turns in conversations(paths, tally):
+            fitted = fitting.fit(where, turns, tally)
+            if fitted is None:
+                continue
+            turns, made = fitted
+            if waiting is not None:
+                place(*waiting)
+            held = rng.random() < val_fraction and counts[1] < HELD_OUT
+            waiting = int(held), made.ids, made.learn, sum(len(turn.text.encode()) for turn in turns)
+            if time.monotonic() - said > 2:
+                said = time.monotonic()
+                report(f"reading: {sum(counts) + 1:,} conversations, {sum(p.tokens for p in packers):,} tokens")
+        if waiting is None or sum(counts) == 0:
+            found = sum(counts) + (waiting is not None)
+            raise NimError("there are too few conversations", f"{found} usable" + (
+                f"; left out: {files.places(tally)}" if tally.reasons else ""),
+                "give at least two: one is held out for validation")
+        side = 1 if not counts[1] else 0 if not counts[0] else waiting[0]
+        place(side, *waiting[1:])
         for packer in packers:
             packer.close()
-        tokens, learnt = packers[0].tokens, packers[0].learnt
-        ratio = size / max(1, packers[1].tokens)
     sums = tuple(Shard(path).checksum for path in paths_out)
-    return Conversations(*paths_out, len(kept) - held, held, tokens, learnt, skipped, ratio, (sums[0], sums[1]))
+    return Prepared(*paths_out, counts[0], counts[1], packers[0].tokens, packers[0].learnt, fitting.shortened,
+                    size / max(1, packers[1].tokens), (sums[0], sums[1]), tally)
 
 
 def _checked(args: argparse.Namespace) -> None:
@@ -166,22 +146,25 @@ def fine_tune(run: Path, out: Path, args: argparse.Namespace, say: Callable[[str
     except OSError as error:
         raise NimError(f"cannot make the run folder {out}", error.strerror or str(error),
                        "choose a folder you can write with --out") from None
-    data = prepare([Path(path) for path in args.data], out, tokenizer, config.context, args.val_fraction, args.seed,
-                   args.skip_long)
+    fitting = Fitting(tokenizer, config.context, args.learn, args.drop_turns == "oldest", args.skip_long,
+                      args.skip_empty)
+    data = prepare([Path(path) for path in args.data], out, fitting, args.val_fraction, args.seed, args.strict, say)
     if before and before != list(data.checksums):
         raise NimError(f"{out} was started with other conversations", "a resumed run goes on with its own data",
                        "give the same files and options, or choose another --out", CONFIG)
-    left_out = f", {data.skipped} longer than the context left out" if data.skipped else ""
-    say(f"{data.conversations} conversations, {data.held_out} more held out{left_out}; "
-        f"{data.tokens:,} tokens, {data.learnt:,} of them learnt")
+    say(data.report())
     rows = max(1, round(args.batch_tokens / config.context))
     windows = (len(Shard(data.train, verify=False).tokens) - 1) // config.context
     steps = max(1, round(args.epochs * windows / min(rows, windows)))
     settings = TrainSettings(
         steps=steps, batch_rows=min(rows, windows), lr=args.lr, warmup=max(1, min(50, steps // 10)), seed=args.seed,
         eval_every=max(1, min(100, steps // 4)), device=args.device, threads=args.threads, aligned=True,
+        document_mask=True,
     )
-    write_json(out / "sft.json", {"checksums": list(data.checksums), "from": str(run.resolve())})
+    write_json(out / "sft.json", {
+        "checksums": list(data.checksums), "from": str(run.resolve()), "learn": args.learn,
+        "conversations": data.conversations, "held_out": data.held_out, "tokens": data.tokens, "learnt": data.learnt,
+        "shortened": data.shortened, "left_out": data.tally.describe()})
     write_json(out / "config.json", {"format": "nimllm-run", "version": 1, "model": config.model_dump(),
                                      "tokenizer": tokenizer.describe(), "training": settings.model_dump()})
     tokenizer.save(out)

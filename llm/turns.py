@@ -44,18 +44,22 @@ class Rendered:
     learn: list[bool]
 
 
-def render(turns: Sequence[Turn], tokenizer: Encoder, bos: bool = True) -> Rendered:
-    """Ids and loss mask of whole turns. The marker that opens a model's turn is learnt too: it is the model's choice
-    between planning, running and answering. Tainted text is never learnt."""
+def render(turns: Sequence[Turn], tokenizer: Encoder, bos: bool = True,
+           learn: Literal["model", "assistant"] = "model") -> Rendered:
+    """Ids and loss mask of whole turns. Tainted text is never learnt.
+
+    "model": all that the model writes, and the marker that opens its turn: it is the model's choice between planning,
+    running and answering. "assistant": the text and the end of the assistant's turns; the marker is the harness's.
+    """
     ids: list[int] = [tokenizer.bos] if bos else []
-    learn = [False] * len(ids)
+    flags = [False] * len(ids)
     end = tokenizer.marker("end")
     for turn in turns:
-        own = turn.role in LEARNED and not turn.tainted
+        own = not turn.tainted and (turn.role in LEARNED if learn == "model" else turn.role == "assistant")
         body = tokenizer.encode(turn.text)
         ids += [tokenizer.marker(turn.role), *body, end]
-        learn += [own] * (len(body) + 2)
-    return Rendered(ids, learn)
+        flags += [own and learn == "model"] + [own] * (len(body) + 1)
+    return Rendered(ids, flags)
 
 
 def observation(output: str, status: int | None) -> str:
