@@ -296,6 +296,7 @@ class Agent:
                     if len(rejected) >= REJECTIONS:
                         raise _End("aborted", f"{REJECTIONS} commands were rejected")
                     if said.reason:
+                        step.plan = result.plan
                         self._replan(turns, result, said.reason, hooks, tally)
                     continue
                 if said.kind == "always":

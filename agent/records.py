@@ -38,6 +38,7 @@ class CommandRecord(BaseModel):
     seconds: float = 0.0
     output: str = ""
     output_bytes: int = 0
+    plan: str | None = None  # the plan it followed, when its rejection made another one
 
 
 class MemoryRecord(BaseModel):
@@ -111,6 +112,7 @@ def task_record(result: TaskResult, redact: Callable[[str], str], **about: Any) 
             edited_from=redact(step.edited_from) if step.edited_from is not None else None, reason=step.reason,
             ended=step.ended, status=step.status, seconds=round(step.seconds, 3),
             output=redact(_shortened(step.output)), output_bytes=step.output_bytes,
+            plan=redact(step.plan) if step.plan is not None else None,
         )
         for step in result.steps
     ]

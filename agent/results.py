@@ -46,6 +46,7 @@ class Step:
     cwd: str = ""
     snapshot: str | None = None
     after: str | None = None  # the snapshot taken when the command had ended
+    plan: str | None = None  # the plan it followed, when its rejection made another one
 
     @property
     def ran(self) -> bool:

@@ -193,7 +193,7 @@ COMMANDS = {
 }
 _EVALUATIONS = {"shell": "nimllm.agent.gym.evaluate:main", "loss": "nimllm.llm.evaluate:main"}
 _ALIGNMENTS = {"sft": "nimllm.alignment.sft:main", "dpo": "nimllm.alignment.preference:main",
-               "kto": "nimllm.alignment.preference:main"}
+               "kto": "nimllm.alignment.preference:main", "collect": "nimllm.alignment.collect:main"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -243,7 +243,8 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.command == "eval":
             target = _EVALUATIONS[arguments.kind]
         elif arguments.command == "align":
-            target = _ALIGNMENTS[arguments.method]
+            episodes = getattr(arguments, "from_episodes", False)  # the task log is the agent's
+            target = "nimllm.agent.labels:main" if episodes else _ALIGNMENTS[arguments.method]
         module, function = target.split(":")
         return int(getattr(importlib.import_module(module), function)(arguments) or 0)
     except NimError as error:
