@@ -84,11 +84,12 @@ def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None 
         raise NimError(f"{run} holds a model that was trained on other text or other settings",
                        "preparing again would replace its tokenizer", "choose another --out, or delete the folder")
     _clear(run)
+    size = sum(entry["bytes"] for entry in inputs)
+    report(f"reading {len(inputs):,} file{'s' * (len(inputs) != 1)}, {size / 1e6:,.1f} MB")
     for entry in inputs:
         entry.setdefault("sha256", _sha256(Path(entry["path"])))
 
     tally, reading = Tally(options.strict), options.reading()
-    size = sum(entry["bytes"] for entry in inputs)
     workers = workers_for(options.workers, size)
     scanned = scan(documents(sources, reading, tally, run), options.clean, options.dedup,
                    tokenizer is None and kind == "char", workers, run, tally, report)
@@ -108,8 +109,9 @@ def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None 
     while True:
         chosen = split(scanned, fraction)
         stream = sides(documents(sources, reading, Tally(), run), chosen, Cleaner(options.clean))
-        encoded = _encode(run, stream, scanned, chosen, tokenizer, Setup(options.clean, run=str(run),
-                                                                         own_turns=own_turns), workers, report)
+        # all workers together remember as much as four would: their memory is bounded on a machine of many cores, too
+        setup = Setup(options.clean, run=str(run), own_turns=own_turns, room=min(500_000, 2_000_000 // workers))
+        encoded = _encode(run, stream, scanned, chosen, tokenizer, setup, workers, report)
         counts = encoded.counts
         needed = context + context // 2 + 1, context + 1  # of training and validation: what Windows asks for
         if counts["train_tokens"] >= needed[0] and counts["val_tokens"] >= needed[1]:

@@ -264,6 +264,7 @@ def _document(row: Mapping[str, Any], where: str, reading: Reading, tally: Tally
             tally.left("without text", where)
         return Document("", where, read) if read else None
     texts: list[str] = []
+    some = any(name in row for name in reading.columns)  # of several columns, a row may lack the others
     for name in reading.columns:
         value = row.get(name)
         if isinstance(value, str):
@@ -273,7 +274,7 @@ def _document(row: Mapping[str, Any], where: str, reading: Reading, tally: Tally
                 return None
             if value.strip():
                 texts.append(value)
-        elif name not in row:
+        elif not some:
             tally.bad(f"no column {name!r}", NimError(
                 f"{where} has no text in {name!r}", f"its fields are {', '.join(map(str, row)) or 'none'}",
                 "name the field with --column"), where)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import repeat
+from itertools import chain, repeat
 
 import numpy as np
 
@@ -24,10 +24,10 @@ _STRADDLES = re.compile("[^▁]▁")
 
 
 class BulkEncoder:
-    """For one tokenizer. ``dtype``: of the ids, uint16 or uint32."""
+    """For one tokenizer. ``dtype``: of the ids, uint16 or uint32. ``room``: words that are remembered."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: Tokenizer, room: int = 0) -> None:
+        self._tokenizer, self._room = tokenizer, room or _ROOM
         self.dtype = np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
         self._codes: np.ndarray | None = None  # character tokenizer: id of each code point
         self._by_words = False
@@ -94,14 +94,15 @@ class BulkEncoder:
             if closes:
                 words.append(_EOS)
             sizes[number] = len(words) - before
-        if len(self._rows) > _ROOM or len(self._pool) > 8 * _ROOM:
+        if len(self._rows) > self._room or len(self._pool) > 8 * self._room:
             self._forget()
         rows = np.fromiter(map(self._rows.get, words, repeat(-1)), np.int64, len(words))
-        missing = np.flatnonzero(rows < 0).tolist()
-        new = list(dict.fromkeys(words[place] for place in missing))
-        if new:
-            self._learn(new)
-            rows[missing] = [self._rows[words[place]] for place in missing]
+        missing = np.flatnonzero(rows < 0)
+        new: dict[str, int] = {}  # word -> its row among the new ones
+        if len(missing):
+            places = [new.setdefault(words[place], len(new)) for place in missing.tolist()]
+            rows[missing] = len(self._lengths) + np.array(places)
+            self._learn(list(new))
         ids = self._gather(rows)
         self._uses += np.bincount(rows, minlength=len(self._uses))
         ends = np.cumsum(self._lengths[rows])
@@ -114,7 +115,7 @@ class BulkEncoder:
     def _learn(self, words: list[str]) -> None:
         coded = self._tokenizer.encode_batch(words)
         lengths = np.fromiter(map(len, coded), np.int64, len(coded))
-        ids = np.fromiter((index for found in coded for index in found), self.dtype, int(lengths.sum()))
+        ids = np.fromiter(chain.from_iterable(coded), self.dtype, int(lengths.sum()))
         starts = len(self._pool) + np.cumsum(lengths) - lengths
         first = len(self._lengths)
         self._pool = np.concatenate([self._pool, ids])

@@ -50,6 +50,7 @@ class Setup:
     characters: bool = False  # the first pass collects the set of characters
     run: str = ""
     own_turns: bool = False
+    room: int = 0  # words an encoder remembers (0: its default); changes the memory, not the ids
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Work:
         self.bulk: BulkEncoder | None = None
         if setup.run:
             self.tokenizer = Tokenizer.load(Path(setup.run))
-            self.bulk = BulkEncoder(self.tokenizer)
+            self.bulk = BulkEncoder(self.tokenizer, setup.room)
 
     def answer(self, header: dict[str, Any], body: bytes) -> Message:
         """Does one job. Answers of "scan": {effects, scripts, characters, sizes}, MEASURES, if asked for the signatures

@@ -91,6 +91,15 @@ def test_null_and_empty_texts_are_left_out_and_are_no_flaw(tmp_path: Path) -> No
     assert tally.counts() == {"without text": 3} and tally.total(bad=True) == 0
 
 
+def test_several_columns_of_rows_that_lack_some(tmp_path: Path) -> None:
+    path = write(tmp_path / "d.jsonl", [{"title": "A", "text": "a"}, {"text": "b"}, {"title": None, "text": "c"},
+                                        {"title": "D"}, {"body": "e"}])
+    tally = Tally()
+    got = documents([path], Reading(("title", "text")), tally)
+    assert [document.text for document in got] == ["A\n\na", "b", "c", "D"]
+    assert tally.counts() == {"no column 'title'": 1}
+
+
 def test_a_bad_line_of_a_text_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"good line\n" * 300 + b"caf\xe9\n" + b"x\0y\n" + b"good line\n" * 300)
