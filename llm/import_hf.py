@@ -244,7 +244,8 @@ def with_rows(name: str, table: Stored, rows: list[NewRow], size: int) -> Stored
 
 
 def read_tokenizer(folder: Path, about: Mapping[str, Any], size: int) -> tuple[Tokenizer, list[NewRow]]:
-    """The tokenizer, and the rows of the embedding that our markers need; ``size``: the rows there are."""
+    """The tokenizer, and the rows of the embedding that our markers need; ``size``: the rows there are. Rows that no
+    token uses are ids of it, too: a model may draw one, and it has to be something."""
     pieces = folder / "tokenizer.model"
     if pieces.exists():
         own = pieces_file(pieces.read_bytes())
@@ -304,7 +305,7 @@ def _imported(folder: Path, about: Mapping[str, Any], content: dict[str, Any], s
     if pad < 0 or pad in (bos, eos, *stops, *markers.values()):  # else a loss without padding lacks the ends too
         pad = new("<|pad|>", [])
     stops.add(markers["end"])
-    data = describe_tokenizer(source, used + len(rows), bos, eos, pad, sorted(stops), markers, special)
+    data = describe_tokenizer(source, max(size, used + len(rows)), bos, eos, pad, sorted(stops), markers, special)
     return ImportedTokenizer(data), rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from exchange_samples import NASTY, SHAPES, bpe, characters, random_run, shape
 from foreign_models import checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from llama_peer import greedy, llama_cpp, needs_llama
 
 from nimllm import cli
 from nimllm.errors import NimError
@@ -139,9 +141,7 @@ def test_ids_are_those_of_transformers(pair: tuple[Tokenizer, Any, Path], text: 
     ids = words.encode(text)
     assert ids == other(text, split_special_tokens=True, add_special_tokens=False).input_ids
     assert not any(words.is_marker(index) for index in ids)
-    import unicodedata
-
-    if text == unicodedata.normalize("NFC", text):
+    if unicodedata.is_normalized("NFC", text):
         assert words.decode(ids) == text == b"".join(map(words.token_bytes, ids)).decode()
 
 
@@ -174,8 +174,10 @@ def test_markers_and_ends(pair: tuple[Tokenizer, Any, Path]) -> None:
 def test_rows_that_no_token_uses_are_taken_first(tmp_path: Path) -> None:
     checkpoint(tmp_path / "hf", "qwen3")
     size = json.loads((tmp_path / "hf" / "config.json").read_text())["vocab_size"]
-    config, _, rows = import_hf(tmp_path / "hf", tmp_path / "run")
+    config, words, rows = import_hf(tmp_path / "hf", tmp_path / "run")
     assert config.vocab_size == size and len(rows) == 7 and max(row.index for row in rows) < size
+    assert words.vocab_size == size, "what a model draws by chance has to be something"
+    assert words.token_bytes(size - 1) == b"" and size - 1 in words.never
 
 
 def test_special_tokens_of_our_spelling_are_used(tmp_path: Path) -> None:
@@ -235,6 +237,23 @@ def test_gguf_of_byte_level_tokenizers(tmp_path: Path) -> None:
     import_hf(tmp_path / "llama", tmp_path / "odd-run")
     with pytest.raises(NimError, match="cuts texts in a way"):
         export_gguf(tmp_path / "odd-run", tmp_path / "odd.gguf")
+
+
+@needs_llama
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
+def test_llama_cpp_on_imported_models(family: str, tmp_path: Path) -> None:
+    checkpoint(tmp_path / "hf", family)
+    _, words, _ = import_hf(tmp_path / "hf", tmp_path / "run")
+    export_gguf(tmp_path / "run", tmp_path / "out.gguf", kind="f32")
+    llama = llama_cpp(tmp_path / "out.gguf")
+    source = Path(__file__).read_text()
+    for text in [*NASTY, *(source[at:at + 1 + at % 97] for at in range(0, len(source), 61))]:
+        if not any(name in text for name in words.special.values()) and unicodedata.is_normalized("NFC", text):
+            assert llama.tokens(text) == words.encode(text), text
+    ids = [words.bos, *words.encode(TEXT)]
+    want, first = greedy(tmp_path / "run", 40, ids)
+    assert np.abs(llama.logits(ids) - first).max() < 2e-5 * np.abs(first).max() and llama.greedy(40, ids) == want
+    llama.close()
 
 
 # -- what cannot be imported -----------------------------------------------------------------------------------------
