@@ -43,7 +43,7 @@ def found(paths: Iterable[Path | str], tally: Tally, without: Path | None = None
             files = [path]
             if folder:
                 out = without.resolve() if without is not None else None
-                files = [file for file in _inside(path) if out is None or out not in file.resolve().parents]
+                files = [file for file in _inside(path, tally) if out is None or out not in file.resolve().parents]
         except OSError as error:
             raise NimError(f"cannot read {path}", error.strerror or str(error), "make it readable") from None
         usable = 0
@@ -60,7 +60,7 @@ def found(paths: Iterable[Path | str], tally: Tally, without: Path | None = None
                            "give a folder with text")
 
 
-def _inside(folder: Path) -> Iterator[Path]:
+def _inside(folder: Path, tally: Tally) -> Iterator[Path]:
     """The files of a folder, sorted: what git would track, or all but hidden and machine-made ones."""
     listed = _listed(["git", "-C", str(folder)])
     if not listed and any(folder.rglob(".gitignore")):  # no repository, but rules of one
@@ -71,14 +71,14 @@ def _inside(folder: Path) -> Iterator[Path]:
                 listed = [name for name in _listed([*command, "-c", "core.bare=false", "-C", str(folder)])
                           if not any(part in _SKIPPED_FOLDERS or part.startswith(".") for part in Path(name).parts)]
             except (OSError, subprocess.SubprocessError):
-                pass
+                tally.note(f"git is not installed: the .gitignore files of {folder} are not read")
     if listed:
         for name in listed:
             path = folder / name
             if path.is_file():
                 yield path
             elif path.is_dir() and not path.is_symlink():  # a repository of its own inside this one
-                yield from _inside(path)
+                yield from _inside(path, tally)
         return
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _SKIPPED_FOLDERS)

@@ -198,13 +198,17 @@ def test_other_compressions_and_formats(tmp_path: Path, monkeypatch: pytest.Monk
         list(documents([tmp_path / "a.jsonl.zst"]))
 
 
-def test_gitignore_without_a_repository(tmp_path: Path) -> None:
+def test_gitignore_without_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sub").mkdir()
     for name in ("keep.py", "drop.log", "sub/keep.md", "sub/secret.txt", "sub/.hidden"):
         (tmp_path / name).write_text(name)
     (tmp_path / ".gitignore").write_text("*.log\n")
     (tmp_path / "sub" / ".gitignore").write_text("secret.*\n")
     assert [d.text for d in documents([tmp_path])] == ["keep.py", "sub/keep.md"]
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    tally = Tally()
+    assert len(list(documents([tmp_path], tally=tally))) == 4
+    assert tally.notes == [f"git is not installed: the .gitignore files of {tmp_path} are not read"]
 
 
 @pytest.fixture(scope="module")
