@@ -17,7 +17,7 @@ from nimllm.errors import NimError
 from nimllm.llm.data.tally import Tally
 from nimllm.llm.text import read_turns
 from nimllm.llm.tokenizer import Tokenizer
-from nimllm.llm.turns import Rendered, Turn, render
+from nimllm.llm.turns import LEARNED, Rendered, Turn, render
 
 Turns = tuple[Turn, ...]
 Rule = Literal["auto", "assistant", "model"]
@@ -121,11 +121,15 @@ def rendered(turns: Sequence[Turn], tokenizer: Tokenizer, rule: Rule = "auto") -
     return render(turns, tokenizer, learn=rule_of(turns, rule))
 
 
+def learnt(turns: Sequence[Turn], rule: Rule) -> list[Turn]:
+    """The turns that carry loss."""
+    roles = LEARNED if rule_of(turns, rule) == "model" else {"assistant"}
+    return [turn for turn in turns if turn.role in roles and not turn.tainted]
+
+
 def flaw(turns: Sequence[Turn], rule: Rule) -> str:
     """Why nothing can be learnt of a conversation, or "": a mask must hold text, not end markers alone."""
-    chosen = rule_of(turns, rule)
-    own = [turn for turn in turns if not turn.tainted
-           and turn.role in (("assistant",) if chosen == "assistant" else ("assistant", "plan", "bash"))]
+    own = learnt(turns, rule)
     if not own:
         return "the model writes none of it (" + ", ".join(dict.fromkeys(turn.role for turn in turns)) + ")"
     if any(turn.role == "assistant" and not turn.text.strip() for turn in own):

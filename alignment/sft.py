@@ -18,6 +18,7 @@ import numpy as np
 from nimllm import places
 from nimllm.alignment import rows as files
 from nimllm.alignment.conversations import Fitting, conversations
+from nimllm.alignment.conversations import learnt as learnt_turns
 from nimllm.errors import CONFIG, OK, NimError, UsageError
 from nimllm.llm.config import read_config
 from nimllm.llm.data.tally import Tally
@@ -41,7 +42,7 @@ class Prepared:
     tokens: int
     learnt: int
     shortened: int
-    bytes_per_token: float  # of the validation part
+    bytes_per_token: float  # of what is learnt in the validation part
     checksums: tuple[int, int]
     tally: Tally = field(compare=False)
 
@@ -85,7 +86,8 @@ def prepare(paths: Iterable[Path], out: Path, fitting: Fitting, val_fraction: fl
             if waiting is not None:
                 place(*waiting)
             held = rng.random() < val_fraction and counts[1] < HELD_OUT
-            waiting = int(held), made.ids, made.learn, sum(len(turn.text.encode()) for turn in turns)
+            waiting = int(held), made.ids, made.learn, sum(
+                len(turn.text.encode()) for turn in learnt_turns(turns, fitting.rule))
             if time.monotonic() - said > 2:
                 said = time.monotonic()
                 report(f"reading: {sum(counts) + 1:,} conversations, {sum(p.tokens for p in packers):,} tokens")
@@ -100,7 +102,7 @@ def prepare(paths: Iterable[Path], out: Path, fitting: Fitting, val_fraction: fl
             packer.close()
     sums = tuple(Shard(path).checksum for path in paths_out)
     return Prepared(*paths_out, counts[0], counts[1], packers[0].tokens, packers[0].learnt, fitting.shortened,
-                    size / max(1, packers[1].tokens), (sums[0], sums[1]), tally)
+                    size / max(1, packers[1].learnt), (sums[0], sums[1]), tally)
 
 
 def _checked(args: argparse.Namespace) -> None:

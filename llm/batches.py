@@ -43,6 +43,8 @@ class Windows:
     Targets carry no loss where the shard's mask says so, nor on padding.
     """
 
+    tokens_per_prediction = 1.0
+
     def __init__(self, shard: Shard, context: int, seed: int, aligned: bool = False, pad: int = 3,
                  bos: int | None = None) -> None:
         self.shard, self.context, self.seed, self.aligned, self.pad = shard, context, seed, aligned, pad
@@ -111,6 +113,8 @@ class Packed:
         self.shard, self.context, self.seed, self.bos, self.pad, self.masked = shard, context, seed, bos, pad, masked
         self.starts = document_starts(shard, bos)
         self.pairs = len(shard.tokens) - len(self.starts)  # (id, next id) inside a document
+        # a bos is never predicted: as many nats in a text, but fewer predictions than tokens
+        self.tokens_per_prediction = len(shard.tokens) / max(1, self.pairs)
         self.slack = context // 2 if shifted else 0
         self.count = (self.pairs - self.slack) // context
         if not shifted and self.pairs > 0:

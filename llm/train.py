@@ -78,6 +78,7 @@ class Trainer:
         self.bf16 = settings.dtype == "bf16" or (settings.dtype == "auto" and gains_by_bf16(self.device))
         self.train = open_rows(Shard(train), config.context, settings, tokenizer, training=True)
         self.validation = open_rows(Shard(validation), config.context, settings, tokenizer, training=False)
+        self.bytes_per_token *= self.validation.tokens_per_prediction
         torch.manual_seed(settings.seed)
         self.model = GPT(config)
         self.model.reset(torch.Generator().manual_seed(settings.seed))

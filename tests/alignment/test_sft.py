@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,11 @@ def test_loss_is_on_the_models_words_only(tmp_path: Path, tokenizer: Tokenizer) 
     text = learnt(data, tokenizer)
     assert "<|bash|>ls<|end|>" in text and "it is 1<|end|>" in text and "<|assistant|>done<|end|>" in text
     assert text.count("<|assistant|>") == 1  # the harness opens the answers of conversations
+    held = Shard(data.validation)
+    assert held.learn is not None
+    own = tokenizer.decode(int(index) for index, flag in zip(held.tokens, held.learn, strict=True) if flag)
+    own = re.sub(r"<\|\w+\|>", "", own)
+    assert data.bytes_per_token == pytest.approx(len(own.encode()) / int(held.learn.sum()))
     assert "secret" not in text and "what is" not in text and "list" not in text
     assert learnt(prepared(tmp_path, tokenizer, rows, rule="assistant"), tokenizer).count("<|") == 3
     assert learnt(prepared(tmp_path, tokenizer, rows, rule="model"), tokenizer).count("<|assistant|>") == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -151,6 +152,7 @@ def test_settings_choose(tmp_path: Path) -> None:
     packed, held = opened(True, packing="bos"), opened(False, packing="bos", document_mask=True)
     assert isinstance(packed, Packed) and packed.seed == 4 and packed.slack and not packed.masked
     assert isinstance(held, Packed) and held.seed == 0 and not held.slack and held.masked
+    assert stream.tokens_per_prediction == 1 and held.tokens_per_prediction == pytest.approx(600 / 570)
     aligned = opened(True, packing="bos", aligned=True)  # its shard was packed when it was written
     assert isinstance(aligned, Windows) and aligned.aligned
 
@@ -223,6 +225,10 @@ def test_a_killed_run_on_packed_rows_goes_on_exactly(tmp_path: Path, mask: bool)
         with pytest.raises(NimError, match="stopped at step"):
             run(tmp_path / "parts", stop)
     run(tmp_path / "parts")
+    row = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()][-1]
+    shard = Shard(tmp_path / "val.shard")
+    assert row["val_bpb"] == pytest.approx(  # a text has as many nats, and no bos is predicted
+        row["val_loss"] / np.log(2) * (len(shard.tokens) - 30) / len(shard.tokens), rel=1e-4)
     losses = read_metrics(tmp_path / "whole")[0]
     assert losses == read_metrics(tmp_path / "parts")[0] and losses[-1][1] < 0.8 * losses[0][1]
     one, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "parts"))
