@@ -117,7 +117,8 @@ class LiveDisplay:
                 f"{progress.bits_per_byte:.3f} bits per byte at step {progress.step}"
             )
             self.sample = (progress.sample or "").strip()
-        short = " ".join(self.sample.split())[:200]
+        # a young model writes any byte: an escape sequence must not reach the terminal
+        short = "".join(c if c.isprintable() else "�" for c in " ".join(self.sample.split())[:200])
         wide = min(BAR, self.console.width - 1)
         done = round(wide * progress.step / progress.steps)
         return Group(

@@ -237,6 +237,13 @@ class Body(nn.Module):
         return self.norm.add(branch_btd, x_btd)[0]
 
 
+def _filled(kept_n: Tensor, targets_n: Tensor, multiple: int = 256) -> Tensor:
+    """The learnt rows, and as many of the others as fill up the multiple: batches of ever-changing sizes make oneDNN
+    build and keep a product for every size, and the heap fall into pieces."""
+    missing = min(-len(kept_n) % multiple, len(targets_n) - len(kept_n))
+    return torch.cat((kept_n, (targets_n == IGNORE).nonzero().squeeze(1)[:missing]))
+
+
 class GPT(nn.Module):
     """Call with ids [b, t] for logits [b, t, v] (fp32), or with targets [b, t] too for the mean loss in nats.
 
@@ -298,6 +305,7 @@ class GPT(nn.Module):
         ):  # most of an episode is not learnt; on a GPU the copy to know how much would stall
             kept = (targets_n != IGNORE).nonzero().squeeze(1)
             if len(kept) < len(targets_n):
+                kept = _filled(kept, targets_n)
                 rows_nd, targets_n = rows_nd[kept], targets_n[kept]
         return loss(rows_nd, self.head, targets_n, IGNORE)
 

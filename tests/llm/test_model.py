@@ -11,6 +11,7 @@ from torch import Tensor
 from nimllm.kernels import ops
 from nimllm.llm.config import ModelConfig
 from nimllm.llm.model import GPT, IGNORE, Documents, KeyValues
+from nimllm.llm.presets import preset
 
 BASE: dict[str, Any] = dict(vocab_size=61, n_layers=2, d_model=48, n_heads=4, n_kv_heads=2, head_dim=12, d_ff=80,
                             context=70)
@@ -184,3 +185,38 @@ def test_documents_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
         assert model(long, documents=Documents.of(torch.arange(140)[None] // 70)).shape == (1, 140, 61)
         with pytest.raises(ValueError, match="context"):
             model(long, documents=Documents.of(torch.arange(140)[None] // 71))
+
+
+def test_learnt_rows_come_in_few_sizes_and_lose_the_same() -> None:
+    """Every other size would be another product for oneDNN to keep: memory grew by megabytes a step."""
+    from nimllm.llm.model import _filled
+
+    generator = torch.Generator().manual_seed(0)
+    sizes = set()
+    for _ in range(200):
+        targets = torch.randint(0, 9, (1000,), generator=generator)
+        targets[torch.rand(1000, generator=generator) < torch.rand((), generator=generator)] = IGNORE
+        kept = (targets != IGNORE).nonzero().squeeze(1)
+        filled = _filled(kept, targets)
+        assert torch.equal(filled[: len(kept)], kept) and (targets[filled[len(kept) :]] == IGNORE).all()
+        assert len(filled.unique()) == len(filled)
+        sizes.add(len(filled))
+    assert sizes <= {0, 256, 512, 768, 1000}
+    model = GPT(preset("tiny", 64, context=32))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
+    ids = torch.randint(0, 64, (3, 33), generator=generator)
+    targets = ids[:, 1:].clone()
+    targets[torch.rand(targets.shape, generator=generator) < 0.7] = IGNORE
+    loss = model(ids[:, :-1], targets)
+    loss.backward()
+    own = [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+    model.zero_grad()
+    logits = model(ids[:, :-1])
+    plain = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
+    plain.backward()
+    torch.testing.assert_close(loss, plain, rtol=1e-5, atol=1e-6)
+    theirs = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    for a, b in zip(own, theirs, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)

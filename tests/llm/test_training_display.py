@@ -9,6 +9,7 @@ from rich.console import Console
 
 from nimllm.llm.display import LiveDisplay, PlainDisplay, duration
 from nimllm.llm.progress import Progress
+from nimllm.llm.run_folder import Curves
 
 
 def progress(step: int, **more) -> Progress:
@@ -34,6 +35,25 @@ def test_live_panel_shows_every_number_on_lines_of_their_own() -> None:
     assert any(0x2801 <= ord(character) <= 0x28FF for character in "".join(lines[5:]))
     assert any(" o" in line or "⠀o" in line for line in lines[5:-2]), "no mark of the validation loss"
     assert "o validation" in lines[-1] or "o validation" in lines[-2]
+
+
+def test_a_resumed_run_shows_its_whole_curve() -> None:
+    display = LiveDisplay()
+    display.history(Curves([(step, 9.0 - step / 1000) for step in range(1, 5001)], [(2000, 7.0), (4000, 5.0)]))
+    text = io.StringIO()
+    Console(file=text, width=100).print(display.panel(Progress(5001, 6000, 4.0, 1e-3, 1.0, 1.0)))
+    lines = text.getvalue().splitlines()
+    plotted = [line for line in lines if "│" in line]
+    assert "8.999" in plotted[0] and "4.000" in plotted[-1] and lines[-2].split() == ["1", "5001"]
+    assert sum(line.count("o") for line in plotted) == 2
+
+
+def test_a_sample_cannot_command_the_terminal() -> None:
+    text = io.StringIO()
+    sample = "a\x1b[2J\x07\x9b31mb"
+    panel = LiveDisplay().panel(progress(1, validation=1.0, bits_per_byte=1.0, sample=sample))
+    Console(file=text, width=100).print(panel)
+    assert "\x1b" not in text.getvalue() and "\x9b" not in text.getvalue() and "b" in text.getvalue()
 
 
 def test_plain_lines_are_few(capsys: pytest.CaptureFixture[str]) -> None:
