@@ -42,6 +42,11 @@ def in_dtype(weight: Tensor, dtype: torch.dtype) -> Tensor:
     return copy
 
 
+def forget_copies() -> None:
+    """After weights were written without a trace in their version counters (FSDP gathers them so)."""
+    _COPIES.clear()
+
+
 @cache
 def available() -> str | None:
     """None when oneDNN's fp32 product is there and faster than torch.mm, else the reason in a sentence: then

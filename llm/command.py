@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nimllm.llm.progress import Progress
 
 # may differ when a run is resumed
-_EXECUTION = ("threads", "device", "plain", "save_seconds", "resume", "out", "tensorboard", "workers")
+_EXECUTION = ("threads", "device", "plain", "save_seconds", "resume", "out", "tensorboard", "shard", "workers")
 
 
 def _checked(args: argparse.Namespace) -> None:
@@ -102,7 +102,7 @@ def _other(group: Group) -> int:
     run = Path(plan["run"])
     config, settings = ModelConfig.model_validate(plan["model"]), TrainSettings.model_validate(plan["training"])
     Trainer(config, settings, run, Tokenizer.load(run), Path(plan["train"]), Path(plan["validation"]),
-            plan["bytes_per_token"], resume=plan["resume"], group=group).fit()  # fmt: skip
+            plan["bytes_per_token"], resume=plan["resume"], group=group, shard=plan["shard"]).fit()  # fmt: skip
     return 0
 
 
@@ -181,6 +181,7 @@ def _first(args: argparse.Namespace, group: Group) -> int:
             "run": str(run.resolve()), "model": config.model_dump(), "training": settings.model_dump(),
             "train": str(prepared.train.resolve()), "validation": str(prepared.val.resolve()),
             "bytes_per_token": prepared.bytes_per_token, "resume": args.resume,
+            "shard": args.shard,
         })  # fmt: skip
         trainer = Trainer(
             config,
@@ -192,6 +193,7 @@ def _first(args: argparse.Namespace, group: Group) -> int:
             prepared.bytes_per_token,
             resume=args.resume,
             group=group,
+            shard=args.shard,
         )
         if trainer.step:
             screen.say(f"resumed after step {trainer.step}")

@@ -39,6 +39,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=("auto", "fp32", "bf16"), default="auto")
     parser.add_argument("--threads", type=int, default=0, metavar="N")
     parser.add_argument("--compile", action="store_true", help="torch.compile (15-20 s before the first step)")
+    parser.add_argument("--shard", action="store_true",
+                        help="under torchrun: divide the model itself, too (FSDP2), for one that does not fit")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="any other field of the shape or the settings in config.json, such as qk_norm=false")

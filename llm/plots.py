@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 Points = Sequence[tuple[float, float]]
@@ -24,14 +25,15 @@ class Curve:
 
 
 def smoothed(points: Points, share: float = 0.02) -> list[tuple[float, float]]:
-    """Exponential mean over about ``share`` of the points, corrected for its start as Adam's moments are."""
-    keep = 1.0 - 1.0 / max(1.0, share * len(points))
-    result, mean, weight = [], 0.0, 0.0
-    for x, y in points:
-        if not math.isfinite(y):
-            continue
-        mean, weight = keep * mean + (1 - keep) * y, keep * weight + (1 - keep)
-        result.append((x, mean / weight))
+    """Every point's mean with its neighbours, ``share`` of all points. On both sides: a mean over the past alone lies
+    above a loss that falls."""
+    finite = [(x, y) for x, y in points if math.isfinite(y)]
+    sums = [0.0, *accumulate(y for _, y in finite)]
+    half = round(share * len(finite) / 2)
+    result = []
+    for at, (x, _) in enumerate(finite):
+        begin, end = max(0, at - half), min(len(finite), at + half + 1)
+        result.append((x, (sums[end] - sums[begin]) / (end - begin)))
     return result
 
 

@@ -28,6 +28,7 @@ DEFAULT = Path("runs")
 DEPTH = 2  # runs/shipped/tune is found from runs
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 RUNNING, INTERRUPTED, FINISHED, UNTRAINED = "running", "interrupted", "finished", "not begun"
+WEIGHTS = "weights only"  # a model without the history of its training, such as an imported one
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def read_run(path: Path) -> Run:
     if is_held(path):
         state = RUNNING
     elif step == 0:
-        state = UNTRAINED
+        state = WEIGHTS if (path / "model.safetensors").exists() else UNTRAINED
     else:
         state = FINISHED if steps is not None and step >= steps else INTERRUPTED
     return Run(path, path.resolve().name, _size(config), config.parameters(), state, step, steps, int(tokens),

@@ -15,15 +15,16 @@ import json
 import math
 import signal
 import time
+from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.parallel import DistributedDataParallel
 
 from nimllm.errors import CONFIG, INTERRUPTED, TERMINATED, NimError
 from nimllm.kernels.native import keep_freed_memory
@@ -34,7 +35,8 @@ from nimllm.llm.config import ModelConfig
 from nimllm.llm.device import gains_by_bf16, operations, peak, pick_device
 from nimllm.llm.distributed import Group
 from nimllm.llm.model import GPT, IGNORE, KeyValues
-from nimllm.llm.optim import clip_and_step, moments, optimizers, restore_moments, schedule, set_rate
+from nimllm.llm.optim import schedule, set_rate
+from nimllm.llm.parallel import Copies, Shards
 from nimllm.llm.progress import Outcome, Progress
 from nimllm.llm.run_folder import METRICS, add_sample, hold, read_curves, read_metrics, rewind, write_json
 from nimllm.llm.settings import TrainSettings
@@ -50,7 +52,8 @@ class Interrupted(NimError):
 
 
 class Trainer:
-    """One run: model, optimizers, data and the folder they are saved in. ``group``: the processes that share it."""
+    """One run: model, optimizers, data and the folder they are saved in. ``group``: the processes that share it;
+    ``shard``: each of them holds a part of the model only."""
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Trainer:
         start: Path | None = None,
         resume: bool = False,
         group: Group | None = None,
+        shard: bool = False,
     ) -> None:
         self.config, self.settings, self.run, self.tokenizer = config, settings, run, tokenizer
         self.bytes_per_token = bytes_per_token
@@ -91,18 +95,11 @@ class Trainer:
             check_tensors(config, tensors, start)
             self.model.load_numpy(tensors)
         self.model.to(self.device)
-        self.optimizers = optimizers(self.model, settings)
-        if resume:
-            self._restore()
-        if settings.compile:  # the head picks its rows by the targets, which no graph can hold
-            self.model.model.compile()
-        self._forward: Callable[..., Tensor] = self.model
+        states = self._restore() if resume else {}
         if self.group.size > 1:
             self.group.join("gloo" if self.device.type == "cpu" else "nccl")
-            self._forward = DistributedDataParallel(
-                self.model, device_ids=None if self.device.type == "cpu" else [self.device],
-                gradient_as_bucket_view=True,
-            )  # fmt: skip
+        kind = Shards if shard and self.group.size > 1 else Copies
+        self.parallel: Copies | Shards = kind(self.model, settings, self.group, states)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -112,14 +109,17 @@ class Trainer:
 
     def save(self) -> None:
         """Weights, moments and position in one file, replaced atomically; by the first process."""
+        about = {
+            "step": str(self.step),
+            "best": repr(self.best),
+            "seconds": repr(self.seconds),
+            "settings": self._identity(),
+        }
+        weights, states = self.parallel.weights(), self.parallel.moments()
         if self.group.first:
-            about = {
-                "step": str(self.step),
-                "best": repr(self.best),
-                "seconds": repr(self.seconds),
-                "settings": self._identity(),
-            }
-            write_state(self.last, self.model.named_parameters(), moments(self.model, self.optimizers), about)
+            write_state(self.last, weights, states, about)
+        elif self.parallel.lockstep:
+            deque(chain(weights, states), maxlen=0)  # send this process's parts of them
 
     def _identity(self) -> str:
         """What must be the same for a resume to continue the same trace."""
@@ -128,9 +128,10 @@ class Trainer:
         )
         return json.dumps({"model": self.config.model_dump(), "settings": keep}, sort_keys=True)
 
-    def _restore(self) -> None:
+    def _restore(self) -> dict[str, Tensor]:
+        """Weights and position of the checkpoint; its moments."""
         if not self.last.exists():
-            return  # killed before the first checkpoint: the same seed starts the same trace from step 0
+            return {}  # killed before the first checkpoint: the same seed starts the same trace from step 0
         weights, states, about = read_state(self.last)
         if about.get("settings") != self._identity():
             raise NimError(
@@ -139,27 +140,26 @@ class Trainer:
                 "leave out the options that differ, or choose another --out",
             )
         copy_weights(self.model, weights, self.last)
-        restore_moments(self.model, self.optimizers, states)
         self.step, self.best, self.seconds = int(about["step"]), float(about["best"]), float(about["seconds"])
+        return states
 
     def _keep_best(self) -> None:
+        weights = self.parallel.weights()
         if self.group.first:
-            write_tensors(self.run / "model.safetensors", self.model.to_numpy(), "fp32", {"step": str(self.step)})
+            tensors = {name: weight.detach().float().cpu().numpy().copy() for name, weight in weights}
+            write_tensors(self.run / "model.safetensors", tensors, "fp32", {"step": str(self.step)})
+        elif self.parallel.lockstep:
+            deque(weights, maxlen=0)
 
     # -- one step ------------------------------------------------------------------------------------------------
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
-    def _alone(self, yes: bool) -> AbstractContextManager[None]:
-        """Keep this backward pass's gradients to oneself: the last one of a step sends the sum of all."""
-        if yes and isinstance(self._forward, DistributedDataParallel):
-            return self._forward.no_sync()
-        return nullcontext()
-
-    def _loss(self, forward: Callable[..., Tensor], batch: Batch) -> Tensor:
+    def _loss(self, batch: Batch) -> Tensor:
         """Mean over the batch's learnt tokens."""
         batch = batch.to(self.device)
+        forward = self.parallel.forward if self.model.training else self.model
         with self._autocast():
             return forward(batch.inputs, batch.targets, documents=batch.documents)
 
@@ -167,7 +167,7 @@ class Trainer:
         """One optimizer step; (mean loss in nats per learnt token of all processes, learning rate)."""
         s, group = self.settings, self.group
         rate = s.lr * schedule(self.step, s.steps, s.warmup, s.schedule, s.floor, s.cooldown)
-        set_rate(self.optimizers, rate)
+        set_rate(self.parallel.optimizers, rate)
         torch.manual_seed(s.seed * 1_000_003 + self.step + group.rank * 1_000_000_007)
         rows = s.batch_rows * s.accumulate
         part = group.part(rows)
@@ -177,22 +177,22 @@ class Trainer:
         ]
         work = [(batch, count) for batch in micro if (count := batch.learnt)]
         total, loss_sum = group.sum([sum(count for _, count in work)])[0], torch.zeros((), device=self.device)
-        if total and not work:  # the others wait for this process's share of the gradient: zeros
+        # the others wait for this process's share of the gradient, and of every layer: zeros where it has nothing
+        least = math.ceil(math.ceil(rows / group.size) / s.batch_rows) if self.parallel.lockstep else 1
+        if total and len(work) < least and group.size > 1:
             batch = self.train.batch(self.step * rows, 1)
-            work = [(batch._replace(targets=torch.full_like(batch.targets, IGNORE)), 0)]
+            work += [(batch._replace(targets=torch.full_like(batch.targets, IGNORE)), 0)] * (least - len(work))
         self.model.train()
         for number, (batch, count) in enumerate(work, 1):
             share = count / total  # micro-batches weigh by their learnt tokens: accumulation changes nothing
-            with self._alone(number < len(work)):
-                mean = self._loss(self._forward, batch)
+            with self.parallel.backward(last=number == len(work)):
+                mean = self._loss(batch)
                 (mean * (share * group.size)).backward()  # the mean over processes, which DDP takes, becomes the sum
             if count:
                 loss_sum += mean.detach() * share
-        grads = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
-        norm = torch.nn.utils.get_total_norm(grads)
-        clip_and_step(self.model, self.optimizers, s.clip)
+        self.gradient_norm = self.parallel.step(s.clip)
         self.step += 1
-        loss, self.gradient_norm = group.sum([float(loss_sum)])[0], float(norm)
+        loss = group.sum([float(loss_sum)])[0]
         if not math.isfinite(loss):
             raise NimError(
                 f"the loss became {loss} at step {self.step}",
@@ -208,14 +208,18 @@ class Trainer:
         the processes take turns with the batches."""
         self.model.eval()
         total, count = 0.0, 0
-        rows = min(self.settings.eval_rows, self.validation.count)
-        for number, first in enumerate(range(0, rows, self.settings.batch_rows)):
-            if number % self.group.size != self.group.rank:
+        rows, size = min(self.settings.eval_rows, self.validation.count), self.settings.batch_rows
+        for turn in range(-(-rows // (size * self.group.size))):
+            first = (turn * self.group.size + self.group.rank) * size
+            mine = first < rows
+            if not mine and not self.parallel.lockstep:
                 continue
-            batch = self.validation.batch(first, min(self.settings.batch_rows, rows - first))
-            if learnt := batch.learnt:
-                total += float(self._loss(self.model, batch)) * learnt
-                count += learnt
+            batch = self.validation.batch(first if mine else 0, min(size, rows - first) if mine else 1)
+            learnt = batch.learnt
+            if learnt or self.parallel.lockstep:
+                mean = float(self._loss(batch))
+                total += mean * learnt if mine and learnt else 0.0
+                count += learnt if mine else 0
         total, everywhere = self.group.sum([total, count])
         return total / everywhere if everywhere else math.nan
 
@@ -229,6 +233,8 @@ class Trainer:
         for _ in range(min(self.settings.sample_tokens, self.config.context - len(ids))):
             logits = self.model(torch.tensor([new], device=self.device), cache=cache)[0, -1].float().cpu()
             choice = int(torch.multinomial(torch.softmax(logits / 0.8, 0), 1, generator=rng))
+            if self.parallel.lockstep:  # one text in all processes, for they compute it together
+                choice = int(self.group.sum([choice if self.group.first else 0])[0])
             if choice == self.tokenizer.eos:
                 break
             ids.append(choice)
@@ -295,9 +301,10 @@ class Trainer:
                 bits = validation / math.log(2) / self.bytes_per_token
                 row |= {"val_loss": round(validation, 6), "val_bpb": round(bits, 6)}
                 event = {"validation": validation, "bits_per_byte": bits}
+            if event and (group.first or self.parallel.lockstep):
+                event["sample"] = self.sample()
             if group.first:
                 if event:
-                    event["sample"] = self.sample()
                     add_sample(self.run, self.step, validation, event["sample"])
                 with open(self.run / METRICS, "a", encoding="utf-8") as log:
                     log.write(json.dumps(row) + "\n")
@@ -329,7 +336,7 @@ class Trainer:
         self.plot()
         if math.isnan(validation):
             validation = self.evaluate()
-        if not (self.run / "model.safetensors").exists():
+        if group.sum([group.first and not (self.run / "model.safetensors").exists()])[0]:
             self._keep_best()
         return Outcome(self.step, loss, validation, validation / math.log(2) / self.bytes_per_token, self.seconds)
 

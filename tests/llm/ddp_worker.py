@@ -27,12 +27,18 @@ STEPS = 10
 RUNS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "adamw": ({"batch_rows": 4}, {}),
     "muon": ({"batch_rows": 4, "optimizer": "muon"}, {}),
-    "accumulated": ({"batch_rows": 2, "accumulate": 3}, {}),
-    "uneven": ({"batch_rows": 3}, {}),
+    "accumulated": ({"batch_rows": 2, "accumulate": 3, "data": "masked"}, {}),
+    "uneven": ({"batch_rows": 3}, {"tied": False, "pos": "learned", "norm": "layer", "bias": True, "ffn": "gelu"}),
     "one_row": ({"batch_rows": 1}, {}),
-    "untied": ({"batch_rows": 3}, {"tied": False, "pos": "learned", "norm": "layer", "bias": True, "ffn": "gelu"}),
     "masked": ({"batch_rows": 5, "data": "masked"}, {}),
     "sparse": ({"batch_rows": 2, "accumulate": 2, "data": "sparse"}, {}),
+}
+# in shards (FSDP2), each beside one process that has the whole model
+SHARDED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "sharded_adamw": ({"batch_rows": 2, "accumulate": 3, "data": "masked"}, {"tied": False}),
+    "sharded_muon": ({"batch_rows": 3, "optimizer": "muon", "even_rows": True, "cautious": True}, {}),
+    "sharded_bf16": ({"batch_rows": 4, "dtype": "bf16"}, {}),
+    "sharded_one_row": ({"batch_rows": 1, "data": "sparse", "accumulate": 2}, {}),
 }
 
 
@@ -57,18 +63,20 @@ def write_data(folder: Path) -> Tokenizer:
 
 
 def train(folder: Path, run: Path, name: str, group: Group | None = None, resume: bool = False, stop_after: int = 0,
-          **changes: Any) -> float:
+          shard: bool = False, **changes: Any) -> float:
     """Make or go on with the named run; its validation loss at the end, nan when it was stopped."""
     torch.set_num_threads(1)
     tokenizer = Tokenizer.load(folder)
-    settings, shape = RUNS[name]
+    settings, shape = (RUNS | SHARDED)[name]
     settings = {"steps": STEPS, "lr": 5e-3, "warmup": 3, "eval_every": 5, "eval_rows": 5, "sample_tokens": 4,
                 "threads": 1, "dtype": "fp32", "device": "cpu", "aligned": True} | settings | changes
     data = settings.pop("data", "all")
     config = preset("tiny", tokenizer.vocab_size, **({"context": CONTEXT, "d_model": 32, "d_ff": 64} | shape))
     run.mkdir(exist_ok=True)
     trainer = Trainer(config, TrainSettings(**settings, stop_after=stop_after), run, tokenizer,
-                      folder / f"{data}.shard", folder / "val.shard", 1.0, resume=resume, group=group)
+                      folder / f"{data}.shard", folder / "val.shard", 1.0, resume=resume, group=group,
+                      shard=shard)
+    trainer.plot = lambda: None  # type: ignore[method-assign]  # half the time of so short a run
     try:
         return trainer.fit().validation
     except Interrupted:
@@ -79,8 +87,13 @@ def main(group: Group) -> int:
     folder, names = Path(sys.argv[1]), sys.argv[2].split(",")
     for name in names:
         train(folder, folder / f"{name}.two", name, group)
+    for name in SHARDED:
+        train(folder, folder / f"{name}.two", name, group, shard=True)
     train(folder, folder / "shrunk", "masked", group, stop_after=5)  # goes on in one process
     train(folder, folder / "grown", "masked", group, resume=True)  # begun by one process
+    for name in ("sharded_adamw", "sharded_muon"):
+        train(folder, folder / f"{name}.shrunk", name, group, stop_after=5, shard=True)
+        train(folder, folder / f"{name}.grown", name, group, resume=True, shard=True)
     return 0
 
 

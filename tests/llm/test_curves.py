@@ -56,7 +56,9 @@ def test_smoothing_keeps_a_constant_and_follows_a_step() -> None:
     assert [y for _, y in smoothed([(x, 3.0) for x in range(100)])] == pytest.approx([3.0] * 100)
     noisy = [(x, 5.0 + (x % 2) - (2.0 if x >= 500 else 0)) for x in range(1000)]
     values = [y for _, y in smoothed(noisy)]
-    assert max(values[100:500]) - min(values[100:500]) < 0.2 and values[-1] == pytest.approx(3.5, abs=0.1)
+    assert max(values[:480]) - min(values[:480]) < 0.2 and values[-1] == pytest.approx(3.5, abs=0.1)
+    falling = [(x, -float(x)) for x in range(1000)]
+    assert smoothed(falling)[500] == pytest.approx((500, -500.0)), "it lags behind"
 
 
 def test_png_of_a_run_without_points_and_of_several(tmp_path: Path) -> None:
@@ -100,3 +102,25 @@ def test_without_tensorboard_one_message_says_what_to_install(monkeypatch: pytes
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(NimError, match=r"nimllm\[tensorboard\]"):
         EventLog(tmp_path)
+
+
+def test_the_command_writes_events_and_goes_on_with_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from nimllm.cli import main
+
+    text = tmp_path / "text.txt"
+    text.write_text("".join(f"line {number} says {number * 37 % 101}\n" for number in range(1500)))
+    run = tmp_path / "run"
+    words = ["train", str(text), "--size", "tiny", "--context", "32", "--steps", "8", "--batch-tokens", "128",
+             "--eval-every", "4", "--plain", "--device", "cpu", "--tensorboard", "--set", "stop_after=5"]
+    assert main([*words, "--out", str(run)]) == 130
+
+    assert main(["train", "--resume", "--out", str(run), "--plain", "--tensorboard", "--device", "cpu"]) == 0
+    events = accumulator.EventAccumulator(str(run / FOLDER))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss/training")] == list(range(1, 9))
+    assert [event.step for event in events.Scalars("loss/validation")] == [4, 8]
+    out, err = capsys.readouterr()
+    assert "o validation" in out and "resumed after step 5" in err and "tokens seen" in err
+    samples = (run / "samples.txt").read_text()
+    assert samples.count("--- step 4,") == samples.count("--- step 8,") == 1

@@ -50,6 +50,8 @@ def test_list_names_what_each_run_reached(tmp_path: Path, monkeypatch: pytest.Mo
     assert cells[1][:9] == ["whole", "tiny", "106.9k", "100/100", "finished", "102.4k", "4.0000", "2.0000", "1,000"]
     assert cells[2][:5] == ["part", "tiny", "106.9k", "70/100", "interrupted"]
     assert cells[3][:9] == ["first", "nimllm-10m", "7.3M", "0/100", "not begun", "-", "-", "-", "-"]
+    (tmp_path / "runs/stages/first/model.safetensors").touch()
+    assert runs.read_run(tmp_path / "runs/stages/first").state == "weights only"
 
 
 def test_a_run_that_is_held_is_running(tmp_path: Path) -> None:
