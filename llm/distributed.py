@@ -51,7 +51,7 @@ class Group:
         import torch.distributed as dist
 
         wanted = "gloo" if backend == "gloo" else f"cpu:gloo,cuda:{backend}"
-        store = dist.PrefixStore("nimllm", self.store)
+        store = dist.PrefixStore("group", self.store)
         dist.init_process_group(wanted, store=store, rank=self.rank, world_size=self.size, timeout=_SILENCE)
         self.joined = True
 
@@ -117,6 +117,8 @@ def connect() -> Group:
 
     try:
         store, rank, size = next(rendezvous("env://", timeout=timedelta(minutes=5)))
+        # torchrun's store outlives the processes: those it started before left their plan and addresses in it
+        store = dist.PrefixStore(f"nimllm/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         return Group(rank, size, int(os.environ.get("LOCAL_RANK", rank)), store)
     except (RuntimeError, ValueError) as error:
         raise NimError("the processes of this run cannot find each other", str(error).splitlines()[0],
