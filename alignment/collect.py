@@ -216,10 +216,10 @@ def main(args: argparse.Namespace) -> int:
     from nimllm.llm.generate import Generator
 
     run = Path(args.model) if args.model else places.shipped_model()
+    generator = Generator.load(run, dtype=args.dtype, threads=args.threads)
     with Collected(Path(args.out)) as out:
         say(f"{len(rows):,} prompts{left_out}; {args.preset}: temperature {preset.temperature:g}, repetition penalty "
             f"{preset.repetition_penalty:g}, at most {preset.max_tokens} tokens")
-        generator = Generator.load(run, dtype=args.dtype, threads=args.threads)
         collector = Collector(generator, out, args.preset, preset, args.seed, args.samples,
                               fingerprint(read_tensors(run / "model.safetensors"))[:16], args.dedup)
         try:
