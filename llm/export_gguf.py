@@ -118,9 +118,11 @@ def export(run: Path, out: Path, weights: Path | None = None, kind: str = "bf16"
     if out.is_dir() or (out.exists() and not force):
         raise NimError(f"{out} exists already", "it is a folder" if out.is_dir() else "nothing is overwritten unasked",
                        "give another name" + ("" if out.is_dir() else ", or --force to replace it"), 2)
+    path = Path(weights or run / "model.safetensors")
+    if out.resolve() == path.resolve():
+        raise NimError(f"cannot write {out}", "it is the model itself", "give another name", 2)
     config, tokenizer = load_run(run)
     name = gguf_architecture(config)
-    path = Path(weights or run / "model.safetensors")
     tensors = read_tensors(path, mapped=True)
     check_tensors(config, tensors, path)
     shape, tensors = folded(config, tensors)

@@ -56,7 +56,7 @@ def export(run: Path, out: Path, weights: Path | None = None, dtype: Dtype = "fp
     check_tensors(config, tensors, path)
     shape, tensors = folded(config, tensors)
     made = hf_tensors(shape, tensors)
-    with new_folder(out, force, MODEL_FILES) as folder:
+    with new_folder(out, force, MODEL_FILES, run) as folder:
         shapes = {key: make().shape for key, make in made.items()}
         write_stored(folder / "model.safetensors",
                      {key: stored(NAMES[dtype], shapes[key], make, key) for key, make in made.items()},

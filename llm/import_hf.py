@@ -90,7 +90,7 @@ def import_hf(folder: Path, out: Path, context: int | None = None, force: bool =
         if name in chosen and rows:
             chosen[name] = with_rows(name, chosen[name], rows, size)
     config = config.model_copy({"vocab_size": size})
-    with new_folder(out, force, RUN_FILES) as made:
+    with new_folder(out, force, RUN_FILES, folder) as made:
         write_stored(made / "model.safetensors", chosen, {"format": "pt"}, report)
         tokenizer.save(made)
         write_json(made / "config.json", {

@@ -117,16 +117,18 @@ def write_stored(path: Path, tensors: Mapping[str, Stored], metadata: Mapping[st
 
 
 @contextmanager
-def new_folder(out: Path, force: bool, replaced: tuple[str, ...]) -> Iterator[Path]:
+def new_folder(out: Path, force: bool, replaced: tuple[str, ...], source: Path) -> Iterator[Path]:
     """A folder to fill, which takes the place of ``out`` when the block ends well, and leaves no trace when not.
 
     With ``force`` a folder that is not empty gets the new files one by one; of the old ones only those named by
     ``replaced`` (patterns) go, which the new ones would otherwise be mixed with. NimError 2: not empty without
-    ``force``, or a file; 3: it cannot be written.
+    ``force``, a file, or ``source``, whose files it would replace; 3: it cannot be written.
     """
     out = Path(out).expanduser().absolute()
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
+        if out.resolve() == Path(source).resolve():
+            raise NimError(f"cannot write into {out}", "it is the model itself", "give another place", 2)
         if out.is_symlink() or out.exists():
             if not out.is_dir():
                 raise NimError(f"cannot write into {out}", "it is no folder", "give another place", 2)

@@ -264,6 +264,27 @@ def test_places_that_cannot_be_written(run: Path, tmp_path: Path, capsys: pytest
     assert capsys.readouterr().err.count("nimllm: ") == 3
 
 
+def test_a_model_is_never_replaced_by_its_export(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    assert cli.main(["export", "hf", str(run), str(run / ".." / run.name), "--force"]) == 2
+    assert cli.main(["export", "gguf", str(run), str(run / "model.safetensors"), "--force"]) == 2
+    assert capsys.readouterr().err.count("it is the model itself") == 2
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_interrupted_there_is_nothing(run: Path, tmp_path: Path) -> None:
+    from nimllm.llm.export_gguf import export as export_gguf
+
+    def stop(count: int) -> None:
+        raise KeyboardInterrupt
+
+    for interrupted in (lambda: export(run, tmp_path / "out", report=stop),
+                        lambda: export_gguf(run, tmp_path / "out.gguf", report=stop)):
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
 def test_weights_of_memories(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     other = read_tensors(run / "model.safetensors")

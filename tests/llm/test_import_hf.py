@@ -220,6 +220,22 @@ def test_commands_work_on_it(home: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert read_config(home / "run").context == 96
 
 
+@pytest.mark.slow
+def test_fine_tuning_and_memory_work_on_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint(home / "hf", "qwen3", max_position_embeddings=512)
+    assert cli.main(["import", "hf", str(home / "hf"), "--out", str(home / "run")]) == 0
+    (home / "talk.jsonl").write_text('{"messages": [{"role": "user", "content": "hi"}, '
+                                     '{"role": "assistant", "content": "hello there"}]}\n' * 20)
+    assert cli.main(["align", "sft", str(home / "talk.jsonl"), "--model", str(home / "run"), "--out", str(home / "sft"),
+                     "--epochs", "40", "--lr", "3e-3", "--plain"]) == 0
+    capsys.readouterr()
+    assert cli.main(["--chat", "--model", str(home / "sft"), "-p", "hi", "--memory", "off"]) == 0
+    assert "hello there" in capsys.readouterr().out, "it has learnt our turns"
+    assert cli.main(["--chat", "--model", str(home / "sft"), "-p", "My name is Ada.", "--max-tokens", "8"]) == 0
+    assert cli.main(["memory", "list", "--model", str(home / "sft"), "--json"]) == 0
+    assert "m0001" in capsys.readouterr().out
+
+
 def test_gguf_of_byte_level_tokenizers(tmp_path: Path) -> None:
     gguf = pytest.importorskip("gguf")
     for family, pre, kind in (("llama", "smollm", "llama"), ("qwen2", "qwen2", "llama")):
@@ -378,6 +394,14 @@ def test_places(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "config.json is missing" in capsys.readouterr().err
     assert cli.main(["import", "hf", str(folder), "--out", str(tmp_path / "file" / "run")]) == 3
     assert cli.main(["import", "hf", str(folder), "--out", str(tmp_path / "file")]) == 2
+
+
+def test_a_model_is_never_replaced_by_its_run(tmp_path: Path) -> None:
+    checkpoint(tmp_path / "hf", "llama")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "hf").iterdir()}
+    with pytest.raises(NimError, match="it is the model itself"):
+        import_hf(tmp_path / "hf", tmp_path / "hf", force=True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "hf").iterdir()} == before
 
 
 def test_a_damaged_tokenizer_of_a_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
