@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 
 from nimllm import places
 from nimllm.errors import NimError
+from nimllm.llm.interchange import bytes_written
 
 
 def main(arguments: Namespace) -> int:
@@ -28,29 +28,14 @@ def main(arguments: Namespace) -> int:
     if arguments.format == "hf":
         from nimllm.llm.export_hf import export
 
-        kind = export(run, out, weights, arguments.dtype, arguments.force, _progress())
+        kind = export(run, out, weights, arguments.dtype, arguments.force, bytes_written())
     else:
         from nimllm.llm.export_gguf import export as export_gguf
 
-        made = export_gguf(run, out, weights, arguments.type, arguments.force, _progress())
+        made = export_gguf(run, out, weights, arguments.type, arguments.force, bytes_written())
         kind = made.architecture
         for notice in made.notices:
             print(f"nimllm: {notice}", file=sys.stderr)
     size = sum(path.stat().st_size for path in out.iterdir()) if out.is_dir() else out.stat().st_size
     print(f"{out}: {kind}, {size / 1e6:.1f} MB, {time.monotonic() - began:.1f} s")
     return 0
-
-
-def _progress() -> Callable[[int], None]:
-    """Bytes written so far, on a terminal, once a second."""
-    if not sys.stderr.isatty():
-        return lambda count: None
-    last = time.monotonic()
-
-    def report(count: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > 1:
-            last = time.monotonic()
-            print(f"\r{count / 1e6:.0f} MB", end="\r", file=sys.stderr, flush=True)
-
-    return report

@@ -24,7 +24,7 @@ from nimllm.llm.checkpoint import expected_shapes
 from nimllm.llm.config import ModelConfig
 from nimllm.llm.export_hf import MODEL_FILES, write_json
 from nimllm.llm.imported_tokenizer import ImportedTokenizer, describe_tokenizer, library, unreadable
-from nimllm.llm.interchange import Stored, narrowed, new_folder, read_stored, widened, write_stored
+from nimllm.llm.interchange import Stored, bytes_written, narrowed, new_folder, read_stored, widened, write_stored
 from nimllm.llm.tokenizer import Tokenizer
 from nimllm.llm.tokenizer_json import characters_of, pieces_file
 from nimllm.llm.turns import MARKERS
@@ -47,7 +47,8 @@ def main(arguments: Namespace) -> int:
     """``nimllm import``: writes the run and says what it is."""
     began = time.monotonic()
     out = Path(arguments.out).expanduser()
-    config, tokenizer, rows = import_hf(Path(arguments.folder).expanduser(), out, arguments.context, arguments.force)
+    config, tokenizer, rows = import_hf(Path(arguments.folder).expanduser(), out, arguments.context, arguments.force,
+                                         bytes_written())
     print(f"{out}: {config.parameters() / 1e6:.1f}M parameters, {config.n_layers} layers, context {config.context}, "
           f"vocabulary {tokenizer.vocab_size}, {time.monotonic() - began:.1f} s")
     new = {row.index for row in rows} & {tokenizer.marker(name[2:-2]) for name in MARKERS}

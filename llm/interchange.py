@@ -10,6 +10,8 @@ import json
 import os
 import shutil
 import struct
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,6 +116,21 @@ def write_stored(path: Path, tensors: Mapping[str, Stored], metadata: Mapping[st
             file.write(values.data)
             written += values.nbytes
             report(written)
+
+
+def bytes_written() -> Callable[[int], None]:
+    """A report for a terminal, of the bytes written so far, once a second; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return lambda count: None
+    last = time.monotonic()
+
+    def report(count: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > 1:
+            last = time.monotonic()
+            print(f"{count / 1e6:.0f} MB", end="\r", file=sys.stderr, flush=True)
+
+    return report
 
 
 @contextmanager
