@@ -61,9 +61,9 @@ def _preference(parser: argparse.ArgumentParser, method: str) -> None:
     parser.add_argument("--out", metavar="DIR", required=True, help="run folder to make")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--beta", type=float, default=0.1, help="how dear it is to move away from the reference")
-    parser.add_argument("--lr", type=float, default=1e-5, help="peak learning rate")
+    parser.add_argument("--lr", type=float, default=2e-5, help="peak learning rate")
     parser.add_argument("--epochs", type=float, default=1.0)
-    parser.add_argument("--batch", type=int, default=16, metavar="N",
+    parser.add_argument("--batch", type=int, default=16 if method == "dpo" else 32, metavar="N",
                         help="pairs of one forward pass" if method == "dpo" else "answers of one forward pass")
     parser.add_argument("--accumulate", type=int, default=1, metavar="N", help="forward passes of one step")
     parser.add_argument("--held-out", type=int, default=100, metavar="N",

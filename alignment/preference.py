@@ -1,7 +1,8 @@
 """``nimllm align dpo`` and ``nimllm align kto``: learning from preferences, through TRL's trainers on our own model.
 
 From a run folder and preference data (``preferences.py``) to a new run folder with the best checkpoint that the guard
-(``guard.py``) saw within its budgets. On several processes: ``accelerate launch -m nimllm align dpo …``.
+(``guard.py``) saw within its budgets. On several processes: ``torchrun --nproc-per-node N -m nimllm align dpo …``, or
+``accelerate launch`` in its place on GPUs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from nimllm.alignment.guard import Budgets, Measured
 from nimllm.alignment.preferences import Preferences, Rows
 from nimllm.errors import CONFIG, LIMIT, OK, NimError, UsageError
 from nimllm.llm.config import ModelConfig, read_config
-from nimllm.llm.run_folder import hold
+from nimllm.llm.run_folder import hold, write_json
 from nimllm.llm.tokenizer import Tokenizer
 from nimllm.llm.turns import Turn
 
@@ -202,13 +203,16 @@ def tune(run: Path, out: Path, rows: Rows, settings: PreferenceSettings, say: Ca
         return made.fit(say, show, resume)
 
 
-def _folder(run: Path, out: Path, config: ModelConfig, tokenizer: Tokenizer, settings: PreferenceSettings) -> None:
-    from nimllm.llm.run_folder import write_json
+def describe(out: Path, config: ModelConfig, tokenizer: Tokenizer, settings: PreferenceSettings, **more: Any) -> None:
+    """Writes config.json; ``more``: what is known of the training besides its settings."""
+    write_json(out / "config.json", {"format": "nimllm-run", "version": 1, "model": config.model_dump(),
+                                     "tokenizer": tokenizer.describe(), "training": asdict(settings) | more})
 
+
+def _folder(run: Path, out: Path, config: ModelConfig, tokenizer: Tokenizer, settings: PreferenceSettings) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "config.json", {"format": "nimllm-run", "version": 1, "model": config.model_dump(),
-                                         "tokenizer": tokenizer.describe(), "training": asdict(settings)})
+        describe(out, config, tokenizer, settings)
         tokenizer.save(out)
         if (run / "probe_text.txt").exists():
             shutil.copyfile(run / "probe_text.txt", out / "probe_text.txt")
@@ -291,7 +295,7 @@ def main(args: argparse.Namespace) -> int:
     require()  # before a screen is drawn
     from nimllm.alignment.preference_display import display
 
-    with display(args.plain) as screen:
+    with display(args.plain or os.environ.get("RANK", "0") != "0") as screen:
         outcome = tune(run, out, rows, settings, screen.say, screen.show, args.resume, args.skip_long, text)
     if int(os.environ.get("RANK", "0")):
         return LIMIT if outcome.stopped else OK

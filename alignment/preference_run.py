@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import time
@@ -25,10 +26,11 @@ from torch import Tensor
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 
+from nimllm.alignment import preferences
 from nimllm.alignment.guard import Guard, Measured
 from nimllm.alignment.hf_model import from_run
 from nimllm.alignment.hf_tokenizer import TurnTokenizer
-from nimllm.alignment.preference import Outcome, PreferenceSettings, messages
+from nimllm.alignment.preference import Outcome, PreferenceSettings, describe, messages
 from nimllm.alignment.preference_display import PreferenceProgress
 from nimllm.alignment.preferences import Preferences
 from nimllm.errors import INTERRUPTED, TERMINATED, NimError
@@ -121,7 +123,7 @@ class PreferenceRun:
             warnings.simplefilter("ignore")  # names that this or the next version of transformers calls old
             arguments: Any = {"dpo": DPOConfig, "kto": KTOConfig}[s.method](**options)
             if arguments.n_gpu > 1:
-                arguments._n_gpu = 1  # nn.DataParallel is not for this; accelerate launch uses them all
+                arguments._n_gpu = 1  # nn.DataParallel is not for this; torchrun uses them all
             trainer = kind(model=self.model, ref_model=self.reference, args=arguments, train_dataset=rows,
                            processing_class=TurnTokenizer(self.tokenizer), optimizers=(optimizer, None))
         trainer.data_collator = OwnTokens(trainer.data_collator, self.tokenizer)
@@ -132,13 +134,14 @@ class PreferenceRun:
         """What is trained on, in an order of its own: KTO's trainer needs a fixed one."""
         rows: list[dict[str, Any]]
         if self.settings.method == "dpo":
+            order = random.Random(self.settings.seed).sample(self.data.pairs, len(self.data.pairs))
             rows = [{"prompt": messages(pair.prompt), "chosen": messages(pair.chosen),
-                     "rejected": messages(pair.rejected)} for pair in self.data.pairs]
+                     "rejected": messages(pair.rejected)} for pair in order]
         else:
+            judged = preferences.batched(self.data.judged, self.settings.batch, self.settings.seed)
             rows = [{"prompt": messages(row.prompt), "completion": messages(row.answer), "label": row.good}
-                    for row in self.data.judged]
-        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.settings.seed)).tolist()
-        return Dataset.from_list([rows[index] for index in order])
+                    for row in judged]
+        return Dataset.from_list(rows)
 
     # -- checkpoints -------------------------------------------------------------------------------------------------
 
@@ -274,6 +277,7 @@ class Course(TrainerCallback):
             self.say_chief(f"{self.steps} steps of {self.run.settings.batch * self.run.settings.accumulate} "
                            f"{'pairs' if self.run.settings.method == 'dpo' else 'answers'}")
         if self.run.chief:
+            describe(self.run.out, self.run.config, self.run.tokenizer, self.run.settings, steps=self.steps)
             rewind(self.run.out, state.global_step)
             if self.baseline is None:
                 self._measure(0)
@@ -355,13 +359,17 @@ class Course(TrainerCallback):
         write_json(run.out / "preference.json", run.about | self._course())
         return found
 
+    def _finite(self) -> bool:
+        return all(bool(torch.isfinite(parameter).all()) for parameter in self.run.model.parameters())
+
     def _watch(self) -> None:
         stopped: list[Any] = [()]
         if self.run.chief:
             assert self.run.guard is not None
-            found = self._measure(self.step)
-            said = tuple(self.run.guard.passed(found))
-            if said and self.run.settings.guard == "stop":
+            lost = not self._finite()  # nothing can be measured any more, nor learnt
+            said = ("the weights are not finite any more",) if lost else tuple(
+                self.run.guard.passed(self._measure(self.step)))
+            if said and (lost or self.run.settings.guard == "stop"):
                 stopped = [said]
             elif said:
                 self.say_chief(f"a budget was passed at step {self.step}: {'; '.join(said)}")
@@ -388,6 +396,9 @@ class Course(TrainerCallback):
         """After the last step; with the guard off, the last weights are the ones kept."""
         run = self.run
         if run.chief and run.settings.guard == "off" and not self.stopped:
+            if not self._finite():
+                raise NimError("the weights became infinite or no number", "the learning rate is too high for this "
+                               "model", "start again with a smaller --lr")
             self.kept = None
             self._measure(self.step)
         if run.chief:

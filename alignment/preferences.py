@@ -2,24 +2,28 @@
 
 Rows are ``{"prompt", "chosen", "rejected"}`` or ``{"prompt", "completion", "label"}``, JSONL or parquet. A prompt is a
 text (what the user said) or a list of turns; an answer is a text (what the assistant says) or a list of turns. Without
-"prompt", the turns that chosen and rejected have in common are it.
+"prompt", the turns that chosen and rejected have in common are it. JSONL may be compressed (.gz, .xz, .bz2, .zst).
 """
 
 from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from nimllm.errors import NimError
+from nimllm.llm.data import streams
+from nimllm.llm.data.tables import table_rows
 from nimllm.llm.text import read_turns
 from nimllm.llm.tokenizer import Tokenizer
 from nimllm.llm.turns import LEARNED, Turn, render
 
-LINE = 8 * 2**20  # bytes; a longer line is a bad row
+COLUMNS = ("prompt", "chosen", "rejected", "completion", "label")
 SHOWN = 5  # bad rows that are named
 Turns = tuple[Turn, ...]
 
@@ -88,39 +92,22 @@ def read(paths: Iterable[Path], strict: bool = False) -> Rows:
 
 
 def _jsonl(path: Path) -> Iterator[tuple[str, Any]]:
-    try:
-        with open(path, "rb") as file:
-            number = 0
-            while line := file.readline(LINE + 1):
-                number += 1
-                where = f"{path} line {number}"
-                if len(line) > LINE:
-                    while line and not line.endswith(b"\n"):
-                        line = file.readline(LINE)
-                    yield where, NimError(f"{where} is longer than {LINE >> 20} MB")
-                elif line.strip():
-                    try:
-                        yield where, json.loads(line)
-                    except (ValueError, RecursionError) as error:
-                        yield where, NimError(f"{where} is not JSON", str(error).split(": ", 1)[0])
-    except OSError as error:
-        raise NimError(f"cannot read {path}", error.strerror or str(error), "give a JSONL or parquet file") from None
+    with streams.opened(path) as file:
+        for number, line in streams.rows(file):
+            where = f"{path} line {number}"
+            if line is None:
+                yield where, NimError(f"{where} is longer than {streams.LONGEST_ROW // 10**6} MB")
+                continue
+            try:
+                yield where, json.loads(line)
+            except (ValueError, RecursionError) as error:
+                yield where, NimError(f"{where} is not JSON", str(error).split(": ", 1)[0])
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
-    import pyarrow
-    import pyarrow.parquet
-
-    number = 0
-    try:
-        with pyarrow.parquet.ParquetFile(path) as table:
-            for batch in table.iter_batches(batch_size=256):
-                for row in batch.to_pylist():
-                    number += 1
-                    # parquet gives every row and every turn all fields; the empty ones were not there
-                    yield f"{path} row {number}", _without_none(row)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise NimError(f"cannot read {path}", str(error).splitlines()[0], "it is not a good parquet file") from None
+    for number, row, _ in table_rows(path, list(COLUMNS), None):
+        # parquet gives every row and every turn all fields; the empty ones were not there
+        yield f"{path} row {number}", _without_none(row)
 
 
 def _without_none(value: Any) -> Any:
@@ -316,4 +303,33 @@ def labelled(preferences: Preferences) -> list[Judged]:
     if len(kinds) < 2:
         raise NimError("KTO needs good and bad answers", f"all labels are {'true' if True in kinds else 'false'}",
                        "add rows of the other kind")
+    return found
+
+
+def batched(rows: Sequence[Judged], batch: int, seed: int) -> list[Judged]:
+    """The rows in an order for KTO's batches, read one after the other: the answers to a prompt in one batch, and no
+    two of them side by side.
+
+    Good and bad answers to a prompt have most tokens in common, and what they ask of these cancels when they meet in a
+    batch, as in a pair of DPO. TRL estimates z_ref from each prompt with the answer of the row before, which must be an
+    answer to another prompt.
+    """
+    by_prompt: dict[Turns, dict[bool, list[Judged]]] = {}
+    for row in rows:
+        by_prompt.setdefault(row.prompt, {True: [], False: []})[row.good].append(row)
+    prompts = list(by_prompt)
+    rng = random.Random(seed)
+    rng.shuffle(prompts)
+    line: list[Judged] = []
+    for prompt in prompts:
+        good, bad = by_prompt[prompt][True], by_prompt[prompt][False]
+        line += [row for some in zip_longest(good, bad) for row in some if row is not None]
+    found: list[Judged] = []
+    for start in range(0, len(line), batch):
+        seen: Counter[Turns] = Counter()
+        rounds: dict[int, list[Judged]] = {}
+        for row in line[start:start + batch]:  # first one answer to each prompt of the batch, then a second one
+            rounds.setdefault(seen[row.prompt], []).append(row)
+            seen[row.prompt] += 1
+        found += [row for number in sorted(rounds) for row in rounds[number]]
     return found

@@ -77,6 +77,7 @@ def test_a_run_learns_and_goes_on_where_it_was_stopped(method: Method, tmp_path:
     prompt = render([Turn("user", "what is Ada's hat?")], generator.tokenizer).ids
     assert generator.complete([*prompt, generator.tokenizer.marker("assistant")], 8).ids
     assert "--- step 0" in (tmp_path / "one" / "samples.txt").read_text()
+    assert json.loads((tmp_path / "one" / "config.json").read_text())["training"]["steps"] == outcome.steps
 
     from nimllm.llm.train import Interrupted
 
@@ -152,6 +153,24 @@ def test_a_run_made_to_collapse_is_caught_and_the_model_before_it_kept(tmp_path:
     assert again == outcome
 
 
+def test_weights_that_are_no_numbers_end_the_run(tmp_path: Path, talking_run: Path, data: Path) -> None:
+    from trl import DPOTrainer
+
+    class Broken(DPOTrainer):  # type: ignore[misc]
+        def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
+            loss = super()._compute_loss(model, inputs, return_outputs)
+            return loss * float("nan") if self.state.global_step > 3 else loss
+
+    few = replace(SETTINGS, epochs=1, guard_every=2, guard="watch")
+    outcome = tune(talking_run, tmp_path / "watched", data, few, trainer_class=Broken)
+    assert outcome.stopped == ("the weights are not finite any more",) and outcome.step == 6
+    assert 0 < outcome.kept.step <= 4
+    kept = read_tensors(tmp_path / "watched" / "model.safetensors")
+    assert all(np.isfinite(tensor).all() for tensor in kept.values())
+    with pytest.raises(NimError, match="smaller --lr"):
+        tune(talking_run, tmp_path / "off", data, replace(few, guard="off"), trainer_class=Broken)
+
+
 def test_command_line_codes_and_messages(tmp_path: Path, talking_run: Path, data: Path,
                                          capsys: pytest.CaptureFixture[str]) -> None:
     words = ["align", "dpo", str(data), "--model", str(talking_run), "--device", "cpu", "--threads", "1", "--plain",
@@ -199,13 +218,12 @@ def test_without_trl_one_clear_error(tmp_path: Path, data: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_and_a_killed_run(tmp_path: Path, talking_run: Path, data: Path) -> None:
-    """accelerate launch with two gloo processes on a CPU; kill -9 leaves a run that goes on."""
+    """torchrun with two gloo processes on a CPU; kill -9 leaves a run that goes on."""
     words = ["align", "dpo", str(data), "--model", str(talking_run), "--out", str(tmp_path / "out"), "--device", "cpu",
              "--threads", "1", "--plain", "--batch", "4", "--epochs", "2", "--held-out", "6", "--lr", "1e-3",
-             "--guard-every", "3"]
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
-              "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "nimllm"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
+             "--guard-every", "3", "--guard", "watch"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "nimllm"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([*launch, *words], cwd=ROOT, capture_output=True, text=True, timeout=600, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("chosen over rejected, per token") == 1 and "done: 12 steps" in done.stdout

@@ -72,12 +72,14 @@ def test_bad_rows_are_counted_and_named_and_stop_only_a_strict_run(tmp_path: Pat
 
 
 def test_a_line_without_end_is_one_bad_row(tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(json.dumps({"prompt": "x" * (preferences.LINE + 5), "chosen": "a", "rejected": "b"}) + "\n")
+    import gzip
+
+    path = tmp_path / "rows.jsonl.gz"
+    with gzip.open(path, "wt", 1, encoding="utf-8") as file:
+        file.write(json.dumps({"prompt": "x" * 10_000_005, "chosen": "a", "rejected": "b"}) + "\n")
         file.write(json.dumps(PAIRS[0]) + "\n")
     rows = preferences.read([path])
-    assert len(rows.pairs) == 1 and "line 1 is longer than 8 MB" in rows.bad[0] and rows.pairs[0].where.endswith("2")
+    assert len(rows.pairs) == 1 and "line 1 is longer than 10 MB" in rows.bad[0] and rows.pairs[0].where.endswith("2")
 
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
@@ -159,3 +161,17 @@ def test_labels_without_common_prompts_are_compared_across_prompts(tokenizer: To
     assert data.prompts == 8 and data.held_out and all(pair.crossed for pair in data.held_out)
     with pytest.raises(NimError, match="too little"):
         preferences.split(preferences.Rows(judged=judged[:1]), tokenizer, 8, 0)
+
+
+def test_answers_to_a_prompt_meet_in_a_batch_but_not_side_by_side() -> None:
+    judged = [Judged(f"{n} {good}", (Turn("user", f"say {n}"),), (Turn("assistant", f"{good} {n}"),), good)
+              for n in range(40) for good in (True, False)]
+    found = preferences.batched(judged, 16, 0)
+    assert sorted(row.where for row in found) == sorted(row.where for row in judged)
+    for start in range(0, len(found), 16):
+        part = found[start:start + 16]
+        assert len({row.prompt for row in part}) == 8 and [row.good for row in part] == [True] * 8 + [False] * 8
+        assert all(one.prompt != two.prompt for one, two in zip(part, part[-1:] + part[:-1], strict=True))
+    assert preferences.batched(judged, 16, 1) != found and preferences.batched(judged, 16, 0) == found
+    lonely = [row for row in judged if row.good]
+    assert sorted(row.where for row in preferences.batched(lonely, 7, 0)) == sorted(row.where for row in lonely)
