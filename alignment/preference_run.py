@@ -219,11 +219,14 @@ class Course(TrainerCallback):
         self.newest: Measured | None = None
         self.fresh = False
         self.finished = False
+        self.due = False  # a checkpoint
+        self.before = 0.0  # tokens of the processes that this one goes on from
         self.seconds, self.saved, self.began, self.speed, self.tokens = 0.0, time.monotonic(), 0.0, 0.0, 0.0
         if found is not None:
             state, course = json.loads(found[0]["state"]), json.loads(found[0]["course"])
             self.step, self.steps, self.seconds = state["global_step"], state["max_steps"], float(found[0]["seconds"])
             self.stopped, self.tokens = tuple(course["stopped"]), course["tokens"]
+            self.before = self.tokens
             self.kept, self.newest = (_measured(course[name]) for name in ("kept", "newest"))
             if run.guard is not None:
                 run.guard.baseline = _measured(course["baseline"])
@@ -298,20 +301,16 @@ class Course(TrainerCallback):
             self.asked.append(signal.SIGINT)
         if self.stopped or stop:
             control.should_training_stop = True
-        due = self.stopped or stop or self.step == self.steps or time.monotonic() - self.saved > settings.save_seconds
-        if due and self.run.chief:
-            self.finished = bool(self.stopped) or self.step == self.steps
-            self.run.save(state, given["optimizer"], self.seconds, self._course())
-            self.saved = time.monotonic()
         self.finished = bool(self.stopped) or self.step == self.steps
+        self.due = self.finished or stop or time.monotonic() - self.saved > settings.save_seconds
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
                logs: dict[str, float] | None = None, **given: Any) -> None:
         if logs is None or "loss" not in logs or not self.run.chief:
             self.began = time.monotonic()
             return
-        tokens = float(logs.get("num_tokens", 0.0)) or self.tokens
-        new, self.tokens = tokens - self.tokens if tokens >= self.tokens else tokens, tokens
+        tokens = self.before + float(logs.get("num_tokens", 0.0))  # TRL counts those of this process
+        new, self.tokens = tokens - self.tokens, tokens
         rate = new / max(self.took, 1e-9)
         self.speed = rate if not self.speed else 0.9 * self.speed + 0.1 * rate
         names = {"rewards/margins": "margin", "rewards/accuracies": "accuracy", "rewards/chosen": "reward_chosen",
@@ -332,6 +331,9 @@ class Course(TrainerCallback):
                 row.get("accuracy"), row.get("logp_chosen"), row.get("logp_rejected"), row.get("z_ref"),
                 row.get("entropy"), self.newest, self.fresh))
         self.fresh = False
+        if self.due:  # not at the step's end: the tokens are known only now
+            self.run.save(state, given["optimizer"], self.seconds, self._course())
+            self.saved, self.due = time.monotonic(), False
         self.began = time.monotonic()
 
     # -- the guard ---------------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def metrics(out: Path) -> list[dict[str, Any]]:
 
 
 def trace(out: Path) -> list[tuple[float, ...]]:
-    return [tuple(row[name] for name in ("step", "loss", "lr", "margin")) for row in metrics(out)]
+    return [tuple(row[name] for name in ("step", "loss", "lr", "margin", "tokens")) for row in metrics(out)]
 
 
 @pytest.mark.parametrize("method", ["dpo", "kto"])
