@@ -34,6 +34,7 @@ class Group:
     local: int = 0  # number among the processes of this machine
     store: Any = None  # torch.distributed's key-value store
     joined: bool = False
+    exchanges: int = 0
 
     @property
     def first(self) -> bool:
@@ -66,6 +67,12 @@ class Group:
         dist.all_reduce(tensor)
         result: list[float] = tensor.tolist()
         return result
+
+    def exchange(self, text: str) -> list[str]:
+        """Every process's text, by rank. All of them must take part."""
+        self.exchanges += 1  # under a name of its own each time: a reader would find what was said the last time
+        self.store.set(f"exchange/{self.exchanges}/{self.rank}", text)
+        return [self.store.get(f"exchange/{self.exchanges}/{rank}").decode() for rank in range(self.size)]
 
     def tell(self, plan: dict[str, Any]) -> None:
         """What the first process decided, for all others."""

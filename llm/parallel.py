@@ -118,7 +118,6 @@ class Shards:
         self.local, self.parts = local, _Parts(parts)
         self.optimizers = optimizers(self.parts, settings)
         self._restore(states)
-        self._asked = 0  # how often moments were asked for
 
     def _owners(self, local: _Parts, settings: TrainSettings) -> dict[str, int]:
         """The process that owns each of Muon's matrices: the largest first, each to whom has the least."""
@@ -207,11 +206,9 @@ class Shards:
                                             stride=torch.empty(shape, device="meta").stride()).full_tensor()
             yield full, tensor
         # only its owner knows which states a matrix has
-        self._asked += 1
         shapes = [[full, list(tensor.shape)] for full, tensor in own.items() if full.rsplit("::", 1)[0] in self.owner]
-        self.group.store.set(f"moments/{self._asked}/{self.group.rank}", json.dumps(shapes))
-        for rank in range(self.group.size):
-            for full, shape in json.loads(self.group.store.get(f"moments/{self._asked}/{rank}")):
+        for rank, told in enumerate(self.group.exchange(json.dumps(shapes))):
+            for full, shape in json.loads(told):
                 mine = rank == self.group.rank
                 device = self.model.head.device
                 tensor = own[full].to(device) if mine else torch.empty(shape, device=device)

@@ -78,6 +78,11 @@ class Trainer:
         if self.device.type == "cpu":
             keep_freed_memory()
         elif self.group.size > 1:
+            if self.device.type != "cuda":
+                raise NimError(f"several processes cannot share the device {settings.device}", "",
+                               "use --device cpu, or start one process")
+            if self.device.index is None:
+                self.device = torch.device("cuda", self.group.local)
             torch.cuda.set_device(self.device)
         self.bf16 = settings.dtype == "bf16" or (settings.dtype == "auto" and gains_by_bf16(self.device))
         self.train = open_rows(Shard(train), config.context, settings, tokenizer, training=True)
@@ -267,6 +272,8 @@ class Trainer:
                 pass  # not in the main thread: signals stay with whoever owns them
             try:
                 return self._fit(show, stop)
+            except BrokenPipeError:
+                raise  # whoever read the progress has gone
             except OSError as error:
                 raise NimError(f"cannot write in the run folder {self.run}", error.strerror or str(error),
                                "mend that and go on with --resume") from None

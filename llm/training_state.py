@@ -58,8 +58,8 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[s
 
 
 def give_back_freed_memory() -> None:
-    """Give freed memory back to the system. Tensors of ever-changing sizes (the learnt rows of a batch) fragment the
-    heap of glibc: without this a run of nimllm-10m grew by 10 MB a step."""
+    """Give freed memory back to the system: tensors of changing sizes, and a checkpoint's copies, fragment the heap of
+    glibc."""
     try:
         import ctypes
 

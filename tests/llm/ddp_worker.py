@@ -21,7 +21,7 @@ from nimllm.llm.train import Interrupted, Trainer
 
 TEXT = "the cat sat on the mat and the dog lay by the door.\n" * 200
 CONTEXT = 32
-STEPS = 10
+STEPS = 6
 
 # name: (settings, shape). Rows that do not divide; learnt tokens that differ from row to row; one row for two processes
 RUNS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -68,7 +68,7 @@ def train(folder: Path, run: Path, name: str, group: Group | None = None, resume
     torch.set_num_threads(1)
     tokenizer = Tokenizer.load(folder)
     settings, shape = (RUNS | SHARDED)[name]
-    settings = {"steps": STEPS, "lr": 5e-3, "warmup": 3, "eval_every": 5, "eval_rows": 5, "sample_tokens": 4,
+    settings = {"steps": STEPS, "lr": 5e-3, "warmup": 3, "eval_every": 3, "eval_rows": 5, "sample_tokens": 4,
                 "threads": 1, "dtype": "fp32", "device": "cpu", "aligned": True} | settings | changes
     data = settings.pop("data", "all")
     config = preset("tiny", tokenizer.vocab_size, **({"context": CONTEXT, "d_model": 32, "d_ff": 64} | shape))
@@ -89,10 +89,10 @@ def main(group: Group) -> int:
         train(folder, folder / f"{name}.two", name, group)
     for name in SHARDED:
         train(folder, folder / f"{name}.two", name, group, shard=True)
-    train(folder, folder / "shrunk", "masked", group, stop_after=5)  # goes on in one process
+    train(folder, folder / "shrunk", "masked", group, stop_after=3)  # goes on in one process
     train(folder, folder / "grown", "masked", group, resume=True)  # begun by one process
     for name in ("sharded_adamw", "sharded_muon"):
-        train(folder, folder / f"{name}.shrunk", name, group, stop_after=5, shard=True)
+        train(folder, folder / f"{name}.shrunk", name, group, stop_after=3, shard=True)
         train(folder, folder / f"{name}.grown", name, group, resume=True, shard=True)
     return 0
 

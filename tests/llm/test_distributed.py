@@ -38,10 +38,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in (*ddp_worker.RUNS, *ddp_worker.SHARDED):
         ddp_worker.train(folder, folder / f"{name}.one", name)
     for name in ("sharded_adamw", "sharded_muon"):
-        ddp_worker.train(folder, folder / f"{name}.grown", name, stop_after=5)
-    ddp_worker.train(folder, folder / "grown", "masked", stop_after=5)
+        ddp_worker.train(folder, folder / f"{name}.grown", name, stop_after=3)
+    ddp_worker.train(folder, folder / "grown", "masked", stop_after=3)
     done = subprocess.run([*LAUNCH, ddp_worker.__file__, str(folder), ",".join(ddp_worker.RUNS)], env=environment(),
-                          capture_output=True, text=True, timeout=200)
+                          capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     ddp_worker.train(folder, folder / "shrunk", "masked", resume=True)
     for name in ("sharded_adamw", "sharded_muon"):
