@@ -5,6 +5,14 @@ from __future__ import annotations
 import argparse
 
 
+class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Defaults that say something, where the text does not say them itself."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        said = action.default is None or action.default is False or "default" in (action.help or "")
+        return action.help if said else super()._get_help_string(action)
+
+
 def add(parser: argparse.ArgumentParser) -> None:
     """Onto the parser of the command."""
     methods = parser.add_subparsers(dest="method", metavar="METHOD", required=True)
@@ -39,7 +47,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     for name, what in (("dpo", "learn from pairs of a better and a worse answer (DPO)"),
                        ("kto", "learn from answers that are labelled good or bad (KTO)")):
         _preference(methods.add_parser(
-            name, help=what, formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            name, help=what, formatter_class=_Defaults,
             description=what[0].upper() + what[1:] + ". A guard stops the run before the model collapses, and the best "
             "checkpoint before that is kept.",
         ), name)  # fmt: skip

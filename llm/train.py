@@ -343,6 +343,8 @@ class Trainer:
         self.plot()
         if math.isnan(validation):
             validation = self.evaluate()
+        if math.isnan(loss) and group.first:  # it had come to its end before: the last one that was written
+            loss = next((value for _, value in reversed(read_curves(self.run).train)), loss)
         if group.sum([group.first and not (self.run / "model.safetensors").exists()])[0]:
             self._keep_best()
         return Outcome(self.step, loss, validation, validation / math.log(2) / self.bytes_per_token, self.seconds)

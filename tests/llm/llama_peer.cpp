@@ -1,6 +1,5 @@
-// llama.cpp as a program that answers lines: what llama_peer.py talks to. With llama.cpp built in $B from $L:
-//   c++ -O2 -std=c++17 -I$L/include -I$L/ggml/include llama_peer.cpp $B/src/libllama.a $B/ggml/src/libggml.a
-//       $B/ggml/src/libggml-cpu.a $B/ggml/src/libggml-base.a -fopenmp -o llama_peer
+// llama.cpp as a program that answers lines: what llama_peer.py talks to. Where llama.cpp is installed:
+//   c++ -O2 -std=c++17 llama_peer.cpp -lllama -lggml -lggml-base -o llama_peer
 // "T hex": ids of a text, special tokens in it being text. "G n id id ...": n greedy ids. "L id id ...": the logits after
 // the last id. One thread, fp32 cache, no flash attention: as exact as it gets.
 #include <algorithm>

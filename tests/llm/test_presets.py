@@ -30,6 +30,16 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_a_finished_run_says_again_what_came_out(text: Path, tmp_path: Path,
+                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["--out", str(tmp_path / "run"), "--plain", "--device", "cpu"]
+    assert main(["--train", str(text), "--size", "tiny", "--steps", "4", "--batch-tokens", "512", *common]) == 0
+    first = capsys.readouterr().out.splitlines()
+    assert main(["--train", "--resume", *common]) == 0
+    again = capsys.readouterr().out.splitlines()
+    assert [line for line in again if line.startswith("done")] == [line for line in first if line.startswith("done")]
+
+
 def train(text: Path, out: Path, name: str, *words: str) -> None:
     """STEPS steps, stopped in the middle and resumed."""
     common = ["--out", str(out), "--plain", "--device", "cpu", "--save-seconds", "1000"]
