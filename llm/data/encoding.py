@@ -1,5 +1,5 @@
-"""Encoding in bulk: the same ids as ``Tokenizer.encode``, about as fast as SentencePiece itself where words are new (7.7
-and 7.3 MB per CPU second), faster where they come again.
+"""Encoding in bulk: the same ids as ``Tokenizer.encode``, about as fast as SentencePiece itself where words are new
+(7.7 and 7.3 MB per CPU second), faster where they come again.
 
 No piece of our vocabularies straddles a space that follows something else, so a text's ids are those of its words, and
 most words were met before. Words become rows of a table of ids, and numpy gathers the rows. Where a vocabulary breaks
