@@ -388,6 +388,9 @@ class Shell:
     def _look(self, run: _Run, bash: Bash, now: float) -> bool:
         """A tick: is bash at its prompt without having reported? False when it must be given up."""
         if run.stream and now - run.wrote_at > 0.1:
+            # what was held back as the beginning of a token is none: a token is written in one piece
+            self._show(run, run.pending)
+            run.pending = b""
             run.stream.flush()
         if self._crowded(run, bash):
             run.why = "died" if run.why == "done" else run.why

@@ -152,6 +152,16 @@ def test_output_streams_as_it_comes(shell: Shell) -> None:
     assert seen[-1][1] == "three" and seen[-1][0] < done.seconds - 0.5, "an unfinished line is shown while it waits"
 
 
+def test_an_unfinished_line_is_shown_whole(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end may look like the beginning of the mark that ends a command's output."""
+    monkeypatch.setattr("nimllm.tools.shell._token", lambda: b"e" + os.urandom(16).hex().encode())
+    for text in ("name of the web", "name"):
+        seen: list[tuple[float, str]] = []
+        shell.run(f"printf '{text}'; sleep 1.5", on_output=lambda part, seen=seen: seen.append((time.monotonic(), part)))
+        ended = time.monotonic()
+        assert "".join(part for at, part in seen if at < ended - 0.5) == text
+
+
 def test_a_failing_listener_leaves_a_usable_shell(shell: Shell) -> None:
     def fail(_: str) -> None:
         raise RuntimeError("listener")
