@@ -137,7 +137,8 @@ def export(run: Path, out: Path, weights: Path | None = None, kind: str = "bf16"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         writer = gguf.GGUFWriter(str(temporary), name)
-        _describe(writer, shape, name, words, kind, run.resolve().name, gguf)
+        describe(writer, shape, kind, run.resolve().name, gguf)
+        writer.add_vocab_size(len(words.tokens))
         _vocabulary(writer, words, tokenizer)
         _tensors(writer, made, types, report, gguf)
         with open(temporary, "rb") as file:
@@ -179,11 +180,11 @@ def _type_of(key: str, make: Make, kind: str, gguf: Any) -> Any:
     return types[kind.upper()]
 
 
-def _describe(writer: Any, config: ModelConfig, name: str, words: Vocabulary, kind: str, title: str, gguf: Any) -> None:
+def describe(writer: Any, config: ModelConfig, kind: str, title: str, gguf: Any) -> None:
+    """The model's shape and the type of its matrices, into a GGUFWriter; nothing of the vocabulary."""
     writer.add_name(title)
-    writer.add_file_type(gguf.LlamaFileType["ALL_F32" if kind == "f32" else f"MOSTLY_{kind.upper()}"])
+    writer.add_file_type(gguf.LlamaFileType["ALL_F32" if kind.upper() == "F32" else f"MOSTLY_{kind.upper()}"])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    writer.add_vocab_size(len(words.tokens))
     writer.add_context_length(config.context)
     writer.add_embedding_length(config.d_model)
     writer.add_block_count(config.n_layers)

@@ -14,15 +14,9 @@ import numpy as np
 
 from nimllm.errors import NimError, UsageError
 from nimllm.llm.bench.shapes import Subject
+from nimllm.llm.export_gguf import describe, gguf_architecture, gguf_tensors
 
 _TYPES = {"fp32": "F32", "bf16": "BF16", "q8": "Q8_0", "q4": "Q4_0"}  # equal bits, head included ("pure")
-_LAYER = {
-    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
-    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-    "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
-}  # fmt: skip
-_TOP = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
 _REPETITIONS = 3
 
 
@@ -43,14 +37,6 @@ def check(subject: Subject) -> None:
                          "GGUF (RoPE, RMSNorm, SwiGLU, no biases)", "choose --shape 10m, 48m, 103m or shipped")
 
 
-def _gguf_name(name: str) -> str:
-    stem, _, end = name.rpartition(".")
-    if stem in _TOP:
-        return f"{_TOP[stem]}.{end}"
-    layer, _, part = stem.removeprefix("model.layers.").partition(".")
-    return f"blk.{layer}.{_LAYER[part]}.{end}"
-
-
 def write_gguf(subject: Subject, dtype: str, path: Path, pieces: Sequence[tuple[bytes, float, int]] | None = None
                ) -> None:
     """The subject as one GGUF file, every matrix in the type that has ``dtype``'s bits.
@@ -61,18 +47,9 @@ def write_gguf(subject: Subject, dtype: str, path: Path, pieces: Sequence[tuple[
     check(subject)
     gguf = _gguf()
     config = subject.config
-    writer = gguf.GGUFWriter(path, "qwen3" if config.qk_norm else "llama")
-    writer.add_context_length(config.context)
-    writer.add_embedding_length(config.d_model)
-    writer.add_block_count(config.n_layers)
-    writer.add_feed_forward_length(config.d_ff)
-    writer.add_head_count(config.n_heads)
-    writer.add_head_count_kv(config.n_kv_heads)
-    writer.add_key_length(config.head_dim)
-    writer.add_value_length(config.head_dim)
-    writer.add_rope_dimension_count(config.head_dim)
-    writer.add_rope_freq_base(config.rope_theta)
-    writer.add_layer_norm_rms_eps(config.norm_eps)
+    name = gguf_architecture(config)
+    writer = gguf.GGUFWriter(path, name)
+    describe(writer, config, _TYPES[dtype], subject.name, gguf)
     writer.add_vocab_size(config.vocab_size)
     if pieces is None:
         writer.add_tokenizer_model("none")
@@ -87,14 +64,15 @@ def write_gguf(subject: Subject, dtype: str, path: Path, pieces: Sequence[tuple[
         writer.add_add_space_prefix(False)
     kind = gguf.GGMLQuantizationType[_TYPES[dtype]]
     block = gguf.GGML_QUANT_SIZES[kind][0]
-    for name, tensor in subject.tensors.items():
+    for key, make in gguf_tensors(config, subject.tensors, name).items():
+        tensor = make()
         if tensor.ndim == 1:
-            writer.add_tensor(_gguf_name(name), tensor.astype(np.float32))
+            writer.add_tensor(key, tensor.astype(np.float32))
             continue
         if tensor.shape[1] % block:
-            raise UsageError(f"{name} cannot be written as {_TYPES[dtype]}", f"its rows of {tensor.shape[1]} are no "
+            raise UsageError(f"{key} cannot be written as {_TYPES[dtype]}", f"its rows of {tensor.shape[1]} are no "
                              f"multiple of {block}", "choose another shape or --dtype")
-        writer.add_tensor(_gguf_name(name), gguf.quants.quantize(tensor, kind), raw_dtype=kind)
+        writer.add_tensor(key, gguf.quants.quantize(np.ascontiguousarray(tensor), kind), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

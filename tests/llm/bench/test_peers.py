@@ -29,7 +29,7 @@ def test_gguf_holds_the_weights_in_equal_bits(dtype: str, bits: float, tolerance
     assert len(tensors) == len(subject.tensors)
     for ours, theirs in (("model.embed_tokens.weight", "token_embd.weight"),
                          ("model.layers.1.mlp.down_proj.weight", "blk.1.ffn_down.weight"),
-                         ("model.layers.0.self_attn.k_proj.weight", "blk.0.attn_k.weight")):  # fmt: skip
+                         ("model.layers.0.self_attn.v_proj.weight", "blk.0.attn_v.weight")):  # fmt: skip
         tensor, expected = tensors[theirs], subject.tensors[ours]
         values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).reshape(expected.shape)
         assert np.abs(values - expected).max() <= tolerance * np.abs(expected).max() + 1e-12
