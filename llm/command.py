@@ -161,10 +161,12 @@ def _first(args: argparse.Namespace, group: Group) -> int:
             del trial
             _remember(run, args)  # a resumed run keeps them
             settings = recipe.settings(args, size, config, prepared.train_tokens)
+        config = recipe.regularised(args, config, settings, prepared.train_tokens)
 
         screen.say(
             f"{size}: {config.parameters():,} parameters, {settings.steps} steps of "
-            f"{settings.batch_rows * settings.accumulate * config.context:,} tokens, in {run}"
+            f"{settings.batch_rows * settings.accumulate * config.context:,} tokens, "
+            + (f"dropout {config.dropout:g}, " if config.dropout else "") + f"in {run}"
             + (f", by {group.size} processes" if group.size > 1 else "")
         )
         write_json(

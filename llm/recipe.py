@@ -19,6 +19,7 @@ from nimllm.llm.config import ModelConfig
 from nimllm.llm.presets import Preset, find, preset
 
 if TYPE_CHECKING:
+    from nimllm.llm.settings import TrainSettings
     from nimllm.llm.train import Trainer
 
 # what a text of so many bytes can feed (about 20 tokens a parameter would be ideal; small texts are repeated)
@@ -31,6 +32,7 @@ _ACTIVATION_BYTES = {"bf16": 60, "fp32": 110}
 _CPU_BUDGET = 1_500_000_000  # for them
 EMBED_SCALE = 10.0  # the embedding learns so much faster than the matrices, with Muon and with AdamW alone
 _TRIAL_STEPS, _EVALUATIONS, _EVALUATE_EVERY = 9, 5, 200  # at least so many evaluations, at least every 200 steps
+_PASSES, _DROPOUT = 5.0, 0.2  # over the text; more of them only learn it by heart
 _STEPS, _SMALLEST_BATCH = 400, 2048  # fewer tokens a step rather than fewer steps
 _FITTED = {"lr", "steps", "batch_rows", "accumulate"}  # what --set must leave to its option
 
@@ -124,6 +126,13 @@ def steps_within(minutes: float, trainer: Trainer) -> int:
     return max(1, int(min(few, left / (step + evaluation / _EVALUATE_EVERY))))
 
 
+def regularised(args: argparse.Namespace, config: ModelConfig, made: TrainSettings, tokens: int) -> ModelConfig:
+    """With dropout where the text will be read often and nobody said how much."""
+    said = args.dropout is not None or "dropout" in changes(args.set)[0] or config.dropout
+    passes = made.steps * made.batch_rows * made.accumulate * config.context / max(1, tokens)
+    return config if said or passes <= _PASSES else config.model_copy(update={"dropout": _DROPOUT})
+
+
 def _batch_tokens(args: argparse.Namespace, found: Preset, tokens: int) -> int:
     """The preset's, halved while a small text would give too few steps."""
     batch = found.batch_tokens
@@ -133,7 +142,7 @@ def _batch_tokens(args: argparse.Namespace, found: Preset, tokens: int) -> int:
     return batch
 
 
-def settings(args: argparse.Namespace, size: str, config: ModelConfig, tokens: int) -> Any:
+def settings(args: argparse.Namespace, size: str, config: ModelConfig, tokens: int) -> TrainSettings:
     """Everything about the training that was not said. ``tokens``: of the training text."""
     from nimllm.llm.settings import TrainSettings
     from nimllm.llm.train import gains_by_bf16, pick_device

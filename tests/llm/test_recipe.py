@@ -84,3 +84,14 @@ def test_minutes_become_steps_and_stay_so_on_a_resume(tmp_path, capsys) -> None:
     assert main(["--train", "--resume", "--out", str(out), "--plain", "--set", "stop_after=2"]) in (0, 130)
     assert "measuring" not in capsys.readouterr().err.split("stopped")[1]
     assert len(read_metrics(out)[0]) > 2
+
+
+@pytest.mark.parametrize("words, dropout", [
+    (("--epochs", "4"), 0.0), (("--epochs", "12"), 0.2), (("--epochs", "12", "--dropout", "0"), 0.0),
+    (("--epochs", "12", "--set", "dropout=0.1"), 0.1),
+])  # fmt: skip
+def test_a_text_that_is_read_often_gets_dropout(words: tuple[str, ...], dropout: float) -> None:
+    args = options(*words)
+    config = preset("nimllm-10m", 1024, **recipe.shape(args, "nimllm-10m"))
+    made = recipe.settings(args, "nimllm-10m", config, 10**6)
+    assert recipe.regularised(args, config, made, 10**6).dropout == dropout
