@@ -196,8 +196,8 @@ _ALIGNMENTS = {"sft": "nimllm.alignment.sft:main", "dpo": "nimllm.alignment.pref
                "kto": "nimllm.alignment.preference:main", "collect": "nimllm.alignment.collect:main"}
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(words: list[str] | None = None) -> argparse.ArgumentParser:
+    """The whole command line; with ``words``, only the options of the commands among them (each costs imports)."""
     top = argparse.ArgumentParser(
         prog="nimllm",
         description="A local coding agent whose language model you own. --train, --chat and --agent may be written "
@@ -208,15 +208,15 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"nimllm {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for name, (text, arguments, _) in COMMANDS.items():
-        arguments(
-            commands.add_parser(
-                name,
-                help=text,
-                description=text[0].upper() + text[1:] + ".",
-                epilog=EXIT_CODES,
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-            )
+        command = commands.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        if words is None or name in words:
+            arguments(command)
     return top
 
 
@@ -235,9 +235,9 @@ def main(argv: list[str] | None = None) -> int:
     """Parse, run, and turn every error a user can mend into one message and its exit code."""
     try:
         words = _spell(list(sys.argv[1:] if argv is None else argv))
-        arguments = parser().parse_args(words)
+        arguments = parser(words).parse_args(words)
         if arguments.command is None:
-            parser().print_help()
+            parser([]).print_help()
             return 0
         target = COMMANDS[arguments.command][2]
         if arguments.command == "eval":
