@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,28 +126,28 @@ def _first(args: argparse.Namespace, group: Group) -> int:
     from nimllm.llm import event_log
     from nimllm.llm.data.options import DataOptions
     from nimllm.llm.display import display
-    from nimllm.llm.prepare import prepare
+    from nimllm.llm.prepare import copied, prepare
     from nimllm.llm.run_folder import METRICS, hold, read_curves
 
     if args.tensorboard:
         event_log.check()
+    DataOptions.of(args)  # what makes no sense is said before anything is written
     paths = [Path(path) for path in args.data]
-    size = args.size or recipe.default_size(paths)
-    args.clean = args.clean or ",".join(find(size).clean)
-    options = DataOptions.of(args)
-    shape = recipe.shape(args, size)
-    context = shape.get("context", find(size).shape["context"])
     with display(args.plain) as screen, hold(run), ExitStack() as stack:
         _remember(run, args)
+        size = args.size or recipe.default_size(copied(paths, run))
+        found = find(size)
+        args.clean = args.clean or ",".join(found.clean)
+        shape = recipe.shape(args, size)
         prepared = prepare(
             paths,
             run,
-            vocab_size=args.vocab_size or recipe.vocabulary(find(size), recipe.text_bytes(paths)),
-            kind=args.tokenizer or find(size).tokenizer,
+            vocab_size=args.vocab_size or partial(recipe.vocabulary, found),
+            kind=args.tokenizer or found.tokenizer,
             val_fraction=args.val_fraction,
-            context=context,
+            context=shape.get("context", found.shape["context"]),
             report=screen.say,
-            options=options,
+            options=DataOptions.of(args),
         )
         config = preset(size, prepared.tokenizer.vocab_size, **shape)
         settings = recipe.settings(args, size, config, prepared.train_tokens)
@@ -155,8 +156,8 @@ def _first(args: argparse.Namespace, group: Group) -> int:
 
         if args.minutes and not args.steps:
             screen.say(f"measuring how many steps {args.minutes:g} minutes hold")
-            trial = Trainer(config, settings, run, prepared.tokenizer, prepared.train, prepared.val,
-                            prepared.bytes_per_token)
+            trial = Trainer(recipe.slowest(args, config), settings, run, prepared.tokenizer, prepared.train,
+                            prepared.val, prepared.bytes_per_token)
             args.steps = recipe.steps_within(args.minutes, trial)
             del trial
             _remember(run, args)  # a resumed run keeps them

@@ -54,7 +54,8 @@ class Prepared:
     val_bytes: int
 
 
-def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None = None, vocab_size: int = 8192,
+def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None = None,
+            vocab_size: int | Callable[[int], int] = 8192,
             kind: Literal["bpe", "char"] = "bpe", val_fraction: float = 0.05, context: int = 512,
             report: Report = lambda message: None, own_turns: bool = False, options: DataOptions | None = None
             ) -> Prepared:
@@ -63,7 +64,8 @@ def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None 
     Validation gets ``val_fraction`` of the bytes, at least one context: whole documents drawn at random (seed 0), or
     the tail of the text when there are too few documents for that. A folder that holds the run folder is read without
     it. ``own_turns``: in conversations, only what the model writes carries loss. NimError: unusable text, less of it
-    than two and a half contexts, or a run folder with weights that were trained on something else.
+    than two and a half contexts, or a run folder with weights that were trained on something else. ``vocab_size`` may
+    be decided by the bytes of the text.
     """
     run, options = Path(run), options or DataOptions()
     try:
@@ -72,8 +74,9 @@ def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None 
         raise NimError(f"cannot make the run folder {run}", error.strerror or str(error),
                        "choose a folder you can write") from None
     given = [Path(path) for path in paths]
-    sources = _sources(given, run)
-    settings = {"kind": tokenizer.kind if tokenizer else kind, "vocab_size": None if tokenizer else vocab_size,
+    sources = copied(given, run)
+    fixed = vocab_size if isinstance(vocab_size, int) and tokenizer is None else None
+    settings = {"kind": tokenizer.kind if tokenizer else kind, "vocab_size": fixed,
                 "val_fraction": val_fraction, "context": context, "own_turns": own_turns, **options.describe()}
     inputs = [_stamp(path) for path, _ in files(sources, run)]
     done = _reuse(run, inputs, settings, tokenizer)
@@ -100,8 +103,9 @@ def prepare(paths: Iterable[Path | str], run: Path, tokenizer: Tokenizer | None 
         report(line)
     if tokenizer is None:
         report("training the tokenizer")
+        entries = vocab_size if isinstance(vocab_size, int) else vocab_size(about["bytes"])
         tokenizer = (train_char([scanned.alphabet]) if kind == "char"
-                     else train_bpe(scanned.sample, vocab_size, report=report))
+                     else train_bpe(scanned.sample, entries, report=report))
     scanned.sample = Sample(0)  # its memory is needed
     tokenizer.save(run)
 
@@ -222,8 +226,9 @@ def _clear(run: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _sources(paths: Iterable[Path | str], run: Path) -> list[Path]:
-    """The paths, stdin replaced by a copy in the run folder: the text is read more than once, and again on a resume."""
+def copied(paths: Iterable[Path | str], run: Path) -> list[Path]:
+    """The paths, stdin replaced by a copy in the run folder, which must be there: the text is read more than once, and
+    again on a resume. Called again, it finds the copy. NimError when there is nothing on stdin."""
     sources = [Path(path) for path in paths]
     if Path("-") not in sources:
         return sources
@@ -264,6 +269,8 @@ def _reuse(run: Path, inputs: list[dict[str, Any]], settings: dict[str, Any], to
         old = manifest["inputs"]
         given = {"kind", "vocab_size"} if tokenizer else set()  # its fingerprint says more
         made = {**_BEFORE, "columns": [manifest["settings"].get("column", "text")], **manifest["settings"]}
+        if manifest["version"] == 1 and settings["vocab_size"] is None:
+            given.add("vocab_size")  # the size of the vocabulary was not decided by the text then
         if any(made[key] != settings[key] for key in settings.keys() - given):
             return None
         if len(old) != len(inputs):

@@ -31,7 +31,8 @@ _SMALLEST_VOCAB = 512
 _ACTIVATION_BYTES = {"bf16": 60, "fp32": 110}
 _CPU_BUDGET = 1_500_000_000  # for them
 EMBED_SCALE = 10.0  # the embedding learns so much faster than the matrices, with Muon and with AdamW alone
-_TRIAL_STEPS, _EVALUATIONS, _EVALUATE_EVERY = 9, 5, 200  # at least so many evaluations, at least every 200 steps
+_TRIAL_STEPS, _TRIAL_SHARE = 9, 0.02  # of the minutes: a few steps after a pause say too much (17 % on a busy machine)
+_EVALUATIONS, _EVALUATE_EVERY = 5, 200  # at least so many evaluations, at least every 200 steps
 _PASSES, _DROPOUT = 5.0, 0.2  # over the text; more of them only learn it by heart
 _STEPS, _SMALLEST_BATCH = 400, 2048  # fewer tokens a step rather than fewer steps
 _FITTED = {"lr", "steps", "batch_rows", "accumulate"}  # what --set must leave to its option
@@ -39,15 +40,10 @@ _FITTED = {"lr", "steps", "batch_rows", "accumulate"}  # what --set must leave t
 
 def default_size(paths: list[Path]) -> str:
     """The size that the files can feed."""
-    total = text_bytes(paths)
-    return next((name for limit, name in _SIZE_BY_BYTES if total < limit), _LARGEST_BY_DEFAULT)
-
-
-def text_bytes(paths: list[Path]) -> int:
-    """Size of the files, as they lie on the disk; standard input is not counted."""
     from nimllm.llm.text import files
 
-    return sum(path.stat().st_size for path, _ in files(path for path in paths if str(path) != "-"))
+    total = sum(path.stat().st_size for path, _ in files(paths))
+    return next((name for limit, name in _SIZE_BY_BYTES if total < limit), _LARGEST_BY_DEFAULT)
 
 
 def vocabulary(found: Preset, size: int) -> int:
@@ -112,8 +108,8 @@ def _budget(device: str) -> int:
 
 def steps_within(minutes: float, trainer: Trainer) -> int:
     """Steps that fit into so many minutes with their evaluations, by a trial of some. The trainer is used up."""
-    times = []
-    for _ in range(_TRIAL_STEPS):
+    times: list[float] = []
+    while len(times) < _TRIAL_STEPS or sum(times) < _TRIAL_SHARE * 60.0 * minutes:
         began = time.perf_counter()
         trainer.train_step()
         times.append(time.perf_counter() - began)
@@ -128,9 +124,14 @@ def steps_within(minutes: float, trainer: Trainer) -> int:
 
 def regularised(args: argparse.Namespace, config: ModelConfig, made: TrainSettings, tokens: int) -> ModelConfig:
     """With dropout where the text will be read often and nobody said how much."""
-    said = args.dropout is not None or "dropout" in changes(args.set)[0] or config.dropout
     passes = made.steps * made.batch_rows * made.accumulate * config.context / max(1, tokens)
-    return config if said or passes <= _PASSES else config.model_copy(update={"dropout": _DROPOUT})
+    return slowest(args, config) if passes > _PASSES else config
+
+
+def slowest(args: argparse.Namespace, config: ModelConfig) -> ModelConfig:
+    """The configuration with the dropout that a text read often would get: for a trial before one knows."""
+    said = args.dropout is not None or "dropout" in changes(args.set)[0] or config.dropout
+    return config if said else config.model_copy(update={"dropout": _DROPOUT})
 
 
 def _batch_tokens(args: argparse.Namespace, found: Preset, tokens: int) -> int:

@@ -95,3 +95,17 @@ def test_a_text_that_is_read_often_gets_dropout(words: tuple[str, ...], dropout:
     config = preset("nimllm-10m", 1024, **recipe.shape(args, "nimllm-10m"))
     made = recipe.settings(args, "nimllm-10m", config, 10**6)
     assert recipe.regularised(args, config, made, 10**6).dropout == dropout
+
+
+def test_standard_input_is_measured_too(tmp_path, monkeypatch) -> None:
+    """Its size decides as a file's does: it was taken for nothing, and got the smallest model and vocabulary."""
+    from nimllm.cli import main
+
+    words = tmp_path / "words.txt"
+    words.write_text("".join(f"word{i * 7919 % 10007} and {i * 104729 % 9973}, then\n" for i in range(60_000)))
+    with open(words) as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        assert main(["--train", "-", "--steps", "1", "--batch-tokens", "256", "--out", str(tmp_path / "run"), "--plain",
+                     "--device", "cpu"]) == 0
+    model = json.loads((tmp_path / "run" / "config.json").read_text())["model"]
+    assert model["d_model"] == preset("nimllm-2m").d_model and model["vocab_size"] == 1024
