@@ -10,8 +10,10 @@ over gloo also where gradients travel over NCCL, because gloo notices at once wh
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -150,12 +152,42 @@ def lost(error: RuntimeError) -> NimError | None:
                     "the last checkpoint is kept: start again with --resume, with any number of processes", TERMINATED)
 
 
+_codes: list[int] = []  # what this process will exit with, once that is known
+
+
+def _end() -> None:
+    """End the process before Python takes itself apart: FSDP's device mesh keeps gloo's threads alive, and one that
+    asks for the interpreter then is unwound through C++, an abort ("terminate called without an active exception")."""
+    if not _codes:
+        return
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass  # whoever read it is gone
+    os._exit(_codes[-1])
+
+
 def together(work: Callable[[Group], int]) -> int:
-    """Run ``work`` as one of the processes of a run. Of an error that several of them meet, one message comes out: the
-    others return its exit code in silence."""
+    """Run ``work`` as one of the processes of a run, the last thing that this process does. Of an error that several of
+    them meet, one message comes out: the others return its exit code in silence."""
     group = connect()
     if group.size == 1:
         return work(group)
+    atexit.register(_end)  # this early, so that it runs after what the work registers
+    try:
+        code = _together(work, group)
+    except KeyboardInterrupt:
+        _codes.append(INTERRUPTED)
+        raise
+    except NimError as error:
+        _codes.append(error.code)
+        raise
+    _codes.append(code)
+    return code
+
+
+def _together(work: Callable[[Group], int], group: Group) -> int:
     try:
         code = work(group)
         group.leave()

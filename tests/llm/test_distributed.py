@@ -203,3 +203,41 @@ def test_an_error_of_all_is_said_once(book: Path) -> None:
     said = launched.said()
     assert said.count("nimllm: ") == 1 and "missing.txt" in said, said
     assert not (book / "nothing").exists()
+
+
+LEAVES = """
+import atexit, sys
+from nimllm.errors import NimError
+from nimllm.llm.distributed import together
+
+class Last:
+    def __del__(self):
+        print("taken apart")
+
+last = Last()
+
+def work(group):
+    group.join("gloo")
+    atexit.register(print, f"left {group.rank}")
+    group.sum([1.0])
+    if sys.argv[1] == "fails":
+        raise NimError("no luck", "", "", 7)
+    return 0
+
+try:
+    sys.exit(together(work))
+except NimError as error:
+    sys.exit(error.code)
+"""
+
+
+@pytest.mark.parametrize("how, code", [("well", 0), ("fails", 7)])
+def test_a_process_ends_before_python_is_taken_apart(tmp_path: Path, how: str, code: int) -> None:
+    """gloo's threads may want the interpreter until the end: now and then that was an abort."""
+    script = tmp_path / "leaves.py"
+    script.write_text(LEAVES)
+    done = subprocess.run([*LAUNCH, str(script), how], env=environment(), capture_output=True, text=True, timeout=120)
+    assert (done.returncode != 0) == (code != 0)
+    assert "left 0" in done.stdout and "left 1" in done.stdout and "taken apart" not in done.stdout
+    if code:
+        assert re.search(rf"exitcode\s*: {code}\b", done.stderr), done.stderr
