@@ -23,6 +23,7 @@ from typing import Literal
 
 from nimllm.errors import CONFIG, SANDBOX, USAGE, NimError
 from nimllm.places import config_home, state_home
+from nimllm.tools import stage
 
 Level = Literal["bwrap", "none"]
 INSIDE = Path("/run/nimllm")  # the shell's private folder as the sandbox sees it (read-only: a FIFO stays writable)
@@ -71,6 +72,8 @@ class Sandbox:
     limits: Limits = field(default_factory=Limits)
     bwrap: str | None = None
     flags: tuple[str, ...] = ()
+    shown: tuple[stage.Shown, ...] = ()  # what commands see at another place; bwrap only
+    hidden: tuple[Path, ...] = ()  # what commands do not see; bwrap only
 
     @property
     def enforced(self) -> bool:
@@ -91,7 +94,7 @@ class Sandbox:
         assert self.bwrap
         args = [self.bwrap, *self.flags, "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
         args += [] if self.network else ["--unshare-net"]
-        args += ["--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+        args += ["--die-with-parent", *stage.root(self.shown), "--dev", "/dev", "--proc", "/proc"]
         # As uid 0 a command is root to these files even without a capability.
         for name in ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi"):
             args += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
@@ -108,6 +111,7 @@ class Sandbox:
             args += [flag, str(path), str(path)]
         if private:
             args += ["--ro-bind", str(private), str(INSIDE)]
+        args += stage.mounts(self.shown, self.hidden)
         return [*args, "--chdir", str(self.workspace), "--", *inner]
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
