@@ -27,9 +27,9 @@ class AskingFace(Face):
         from nimllm.tools import policy
 
         self.fresh(self.err)
-        self.write(self.err, "? " + visible(command).replace("\n", "\n  ") + "\n", "command")
+        self.write(self.err, "? " + visible(policy.spelled(command)).replace("\n", "\n  ") + "\n", "command")
         self.say(f"  {verdict.reason}", "dim")
-        rules = policy.prefixes(command)
+        rules = [] if verdict.rule.startswith("rule:") else policy.prefixes(command)
         keys = {key: name for key, name in APPROVAL.items() if name != "always" or rules}
         always = f"  [a]lways ({', '.join(rules)})" if rules else ""
         while True:

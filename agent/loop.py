@@ -23,6 +23,7 @@ from nimllm.llm.turns import ROLES, Turn, observation, workspace_note
 if TYPE_CHECKING:
     from nimllm.llm.generate import Completion, Generator, Sampling
     from nimllm.tools.policy import Verdict
+    from nimllm.tools.rules import Rules
     from nimllm.tools.shell import Shell
     from nimllm.tools.snapshots import Snapshots
 
@@ -91,15 +92,18 @@ class Agent:
         task_timeout: float | None = None,
         snapshots: Snapshots | None = None,
         seed: int = 0,
+        rules: Rules | None = None,
     ) -> None:
         self.generator, self.shell, self.mode = generator, shell, mode
         self.max_steps, self.step_timeout, self.task_timeout = max_steps, step_timeout, task_timeout
         self.snapshots, self.seed = snapshots, seed
         self.always: list[str] = []
+        self.rules = rules if rules is not None else _rules(shell)
         self.tokens_per_second = 0.0
         self._stop = threading.Event()
         self._running = threading.Event()  # a command runs
         self._interrupted = False  # the running command was asked to stop
+        self._told = False  # which rules are ignored
         tokenizer = generator.tokenizer
         self._marker = {name: tokenizer.marker(name) for name in (*ROLES, "end")}
         self._banned = (0, 1, 2, 3, *(self._marker[role] for role in ROLES))
@@ -134,6 +138,9 @@ class Agent:
         self._stop.clear()
         note = workspace_note(self.names())
         result = TaskResult(request, note)
+        for sentence in self.rules.ignored if not self._told else ():
+            hooks.notice(sentence)
+        self._told = True
         start = time.monotonic()
         deadline = start + self.task_timeout if self.task_timeout else None
         tally = _Tally()
@@ -273,7 +280,7 @@ class Agent:
         rejected: list[str] = []
         while True:
             command = self._command(turns, tally, rejected)
-            verdict = policy.judge(command, self.mode, self.always, self.shell.workspace)
+            verdict = policy.judge(command, self.mode, self.always, self.shell.workspace, self.rules)
             step = Step(command, verdict=verdict.action, reason=verdict.reason)
             result.steps.append(step)
             if verdict.action == "refuse":
@@ -329,7 +336,7 @@ class Agent:
         timeout = self.step_timeout
         if deadline is not None:
             timeout = max(1.0, min(timeout, deadline - time.monotonic()))
-        verdict = policy.judge(step.command, self.mode, self.always, self.shell.workspace)
+        verdict = policy.judge(step.command, self.mode, self.always, self.shell.workspace, self.rules)
         writes = policy.judge(step.command, "read-only").action != "run"
         step.snapshot = self._snapshot("before", step, hooks) if writes else None
         self._interrupted = False
@@ -357,6 +364,13 @@ class Agent:
         except NimError as error:
             hooks.notice(f"{error.message()}; /undo will not know this command")
             return None
+
+
+def _rules(shell: Shell) -> Rules:
+    """The user's and the workspace's rules; NimError 3 when a file of them is wrong. (``--plan-only`` has no shell.)"""
+    from nimllm.tools import rules
+
+    return rules.load(getattr(shell, "workspace", None))
 
 
 class _Tally:

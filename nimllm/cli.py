@@ -116,6 +116,24 @@ def _memory_command(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--model", metavar="DIR", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 
+def _policy(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="policy_command", metavar="ACTION", required=True)
+    for name, text, takes_words in (
+        ("check", "what would happen to a command: exit 0 it runs, 1 it asks, 4 it is refused", True),
+        ("list", "the rules in force, their examples checked", False),
+        ("allow", "write a rule: this command needs no question any more, in any session", True),
+    ):
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        action.add_argument("-C", "--cd", metavar="DIR", help="workspace (default: the current folder)")
+        if name == "check":
+            action.add_argument("--mode", choices=("read-only", "ask", "auto", "full"), default="ask")
+        if name != "allow":
+            action.add_argument("--json", action="store_true")
+        if takes_words:
+            action.add_argument("words", nargs="+", metavar="CMD",
+                                help="behind --; one argument is a line of bash, several are the words of one command")
+
+
 def _align(parser: argparse.ArgumentParser) -> None:
     from nimllm.alignment.options import add
 
@@ -183,6 +201,8 @@ COMMANDS = {
         _memory_command,
         "nimllm.alignment.memory.command:main",
     ),
+    "policy": ("check a command against the policy; list and write its rules", _policy,
+               "nimllm.tools.policy_command:main"),
     "align": ("fine-tune a trained model", _align, ""),
     "eval": ("measure a model", _eval, ""),
     "export": ("write a model for other programs: Hugging Face, llama.cpp", _export, "nimllm.alignment.export:main"),
@@ -222,7 +242,8 @@ def parser(words: list[str] | None = None) -> argparse.ArgumentParser:
 
 def _spell(argv: list[str]) -> list[str]:
     """``--agent`` and its like, wherever they stand, become the subcommand in front."""
-    modes = [word for word in argv if word in _MODES]
+    own = argv[: argv.index("--")] if "--" in argv else argv  # behind -- stand somebody else's words
+    modes = [word for word in own if word in _MODES]
     if len(modes) > 1:
         raise NimError(f"{' and '.join(modes)} cannot be used together", "", "give one of them", 2)
     if not modes:

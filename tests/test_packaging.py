@@ -123,6 +123,7 @@ COMMANDS = [
     ["--agent", "--help"],
     ["memory", "--help"],
     ["memory", "show", "--help"],
+    ["policy", "check", "--help"],
     ["align", "sft", "--help"],
     ["eval", "shell", "--help"],
     ["bench", "decode", "--help"],

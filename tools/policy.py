@@ -7,7 +7,8 @@
 | auto      | run                | run             | ask          | ask        |
 | full      | run                | run             | run          | ask        |
 
-Unreadable: it does not parse, is too long for a person to read, or holds invisible characters.
+Unreadable: it does not parse, is too long for a person to read, or holds invisible characters. A user's own rules
+(``tools/rules.py``) can spare questions of the mode ``ask``, ask in every mode, and refuse in every mode.
 
 The policy spares the user questions; it protects nobody. That is the sandbox's work.
 """
@@ -19,11 +20,14 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from nimllm.errors import USAGE, NimError
 from nimllm.tools import catastrophes, readers
 from nimllm.tools.commands import UNKNOWN, Script, Simple, parse
+
+if TYPE_CHECKING:
+    from nimllm.tools.rules import Rules, Spoken
 
 Action = Literal["run", "ask", "refuse"]
 MODES = ("read-only", "ask", "auto", "full")
@@ -72,16 +76,23 @@ _NOUNS = frozenset(
 @dataclass(frozen=True)
 class Verdict:
     """``reason``: a clause for the user. ``rule`` names the rule that spoke: ``reader``, ``always:…``, ``mode:…``,
-    ``catastrophe``, ``unreadable``."""
+    ``catastrophe``, ``unreadable``; ``rule:PREFIX`` is one the user has written."""
 
     action: Action
     reason: str
     rule: str
 
 
-def judge(command: str, mode: str, always: Iterable[str] = (), workspace: Path | None = None) -> Verdict:
+def judge(
+    command: str,
+    mode: str,
+    always: Iterable[str] = (),
+    workspace: Path | None = None,
+    rules: Rules | None = None,
+) -> Verdict:
     """The verdict on ``command``. ``always``: prefixes as :func:`prefixes` makes them, which the user has accepted for
-    good; they are compared word by word with each parsed simple command, and never excuse a catastrophe."""
+    good; they are compared word by word with each parsed simple command, and never excuse a catastrophe. ``rules``:
+    what the user has written down; the strictest that matches one of the simple commands speaks."""
     if mode not in MODES:
         raise NimError(f"unknown mode {mode!r}", mend=f"use {', '.join(MODES)}", code=USAGE)
     careful: Action = "refuse" if mode == "read-only" else "ask"
@@ -91,21 +102,30 @@ def judge(command: str, mode: str, always: Iterable[str] = (), workspace: Path |
     view = look(command, workspace)
     if view.problem:
         return Verdict(careful, view.problem, "unreadable")
-    if mode == "full":
+    spoken = _strictest(view, rules)
+    if spoken and spoken.decision == "forbid":
+        return Verdict("refuse", spoken.reason, f"rule:{spoken.rule.spelled}")
+    if mode == "full" and not spoken:
         return Verdict("run", "everything runs in full mode", "mode:full")
-    if view.catastrophe:
+    if view.catastrophe and mode != "full":
         return Verdict(careful, view.catastrophe, "catastrophe")
+    if spoken:
+        return Verdict(careful, spoken.reason, f"rule:{spoken.rule.spelled}")
     asks = [(simple, reason) for simple, reason in view.simples if reason]
     if not asks:
         return Verdict("run", "it only reads", "reader")
     accepted = [tuple(rule.split()) for rule in always if rule.split()]
+    excused = _allowed(view, rules)
+    mine = [simple for simple, _ in asks if not _accepted(simple, accepted)]
+    accepted += excused
     left = [(simple, reason) for simple, reason in asks if not _accepted(simple, accepted)]
     if mode == "auto":
         return Verdict("run", "the sandbox holds it in the workspace", "mode:auto")
     if not left and mode == "ask":
-        return Verdict(
-            "run", "you said always to this", "always:" + "; ".join(dict.fromkeys(map(prefix, map(_first, asks))))
-        )
+        if mine:
+            return Verdict("run", "your rules allow it", "rule:" + "; ".join(dict.fromkeys(map(" ".join, excused))))
+        names = "; ".join(dict.fromkeys(prefix(simple) for simple, _ in asks))
+        return Verdict("run", "you said always to this", f"always:{names}")
     return Verdict(careful, left[0][1] if left else asks[0][1], f"mode:{mode}")
 
 
@@ -133,16 +153,38 @@ def unreadable(command: str) -> str:
     if len(command) > MAX_LENGTH:
         return f"it is {len(command)} characters long"
     for letter in command:
-        if letter in "\n\t" or " " <= letter <= "~":
-            continue
-        kind = unicodedata.category(letter)
-        if kind[0] == "C" or kind in ("Zl", "Zp", "Zs") or unicodedata.normalize("NFKC", letter).strip() == "":
-            return f"it holds an invisible character (U+{ord(letter):04X})"
-        if letter in "\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5" or "\ufe00" <= letter <= "\ufe0f":
+        if _invisible(letter):
             return f"it holds an invisible character (U+{ord(letter):04X})"
     if re.search(r"[ \t]{60,}\S|\n\s*(?:\n\s*){20,}\S", command):
         return "a wide gap may hide the end of it"
     return ""
+
+
+def _invisible(letter: str) -> bool:
+    """A character that shows as nothing, as a blank, or turns the direction of what follows. Newline and tab are none."""
+    if letter in "\n\t" or " " <= letter <= "~":
+        return False
+    kind = unicodedata.category(letter)
+    return (
+        kind[0] == "C"
+        or kind in ("Zl", "Zp", "Zs")
+        or unicodedata.normalize("NFKC", letter).strip() == ""
+        or letter in "\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5"
+        or "\ufe00" <= letter <= "\ufe0f"
+        or "\U000e0100" <= letter <= "\U000e01ef"
+    )
+
+
+def spelled(command: str) -> str:
+    """``command`` as a person may look at it: what is invisible is spelled (``\\u202e``), and so is a long gap."""
+    text = "".join(
+        letter if not _invisible(letter)
+        else f"\\x{ord(letter):02x}" if ord(letter) < 0x100
+        else f"\\u{ord(letter):04x}" if ord(letter) < 0x10000
+        else f"\\U{ord(letter):08x}"
+        for letter in command
+    )
+    return re.sub(r"[ \t]{60,}(?=\S)", lambda gap: f" [{len(gap[0])} blanks] ", text)
 
 
 @dataclass
@@ -202,10 +244,12 @@ def _follow(simple: Simple, script: Script, view: View, workspace: Path | None, 
         view.catastrophe = view.catastrophe or inside.catastrophe
         view.problem = view.problem or (f"the script it starts: {inside.problem}" if inside.problem else "")
         view.simples += inside.simples
-    if wrapped and reason and wrapped[0] not in ("xargs",):
+    for command in readers.executed(simple.words[1:]) if simple.name == "find" else ():
+        if command and depth < MAX_NESTING:
+            _follow(Simple(command), script, view, workspace, depth + 1)
+    if wrapped and reason and depth < MAX_NESTING:
         inner = Simple(wrapped, simple.assigns, simple.writes, simple.feeders)
-        if simple.name not in ("sudo", "doas", "su", "chroot", "exec", "env", "ssh", "unshare"):
-            _follow(inner, script, view, workspace, depth + 1) if depth < MAX_NESTING else None
+        _follow(inner, script, view, workspace, depth + 1)
     view.simples.append((simple, reason))
 
 
@@ -271,8 +315,26 @@ def prefix(simple: Simple) -> str:
     return words[0]
 
 
-def _first(pair: tuple[Simple, str]) -> Simple:
-    return pair[0]
+def simples(command: str) -> tuple[list[Simple], str]:
+    """Every simple command of ``command``, also those behind wrappers, and why it cannot be judged (or "")."""
+    problem = unreadable(command)
+    if problem:
+        return [], problem
+    view = look(command)
+    return [simple for simple, _ in view.simples], view.problem
+
+
+def _strictest(view: View, rules: Rules | None) -> Spoken | None:
+    """What a rule forbids, else what one asks about; None when the rules spare the command a question, or are silent."""
+    found = [rules.about(simple) for simple, _ in view.simples] if rules else []
+    strict = [spoken for spoken in found if spoken and spoken.decision != "allow"]
+    return max(strict, key=lambda spoken: spoken.decision == "forbid", default=None)
+
+
+def _allowed(view: View, rules: Rules | None) -> list[tuple[str, ...]]:
+    """The beginnings of simple commands that an ``allow`` rule excuses, as ``always`` has them."""
+    found = [rules.about(simple) for simple, _ in view.simples] if rules else []
+    return [spoken.simple.words[: len(spoken.rule.prefix)] for spoken in found if spoken]
 
 
 def _accepted(simple: Simple, accepted: Sequence[tuple[str, ...]]) -> bool:

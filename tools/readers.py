@@ -55,7 +55,7 @@ def reads(simple: Simple) -> str:
     for name, _ in simple.assigns:
         if not _SAFE_VARIABLES.fullmatch(name):
             return f"it runs a command with {name} set"
-    return _reads(simple.words)
+    return _reads(simple.words).replace(UNKNOWN, "…")
 
 
 def _reads(words: Sequence[str]) -> str:
@@ -101,10 +101,26 @@ def _without(*banned: str) -> Callable[[list[str]], str]:
     return check
 
 
+def executed(args: Sequence[str], name: str = "{}") -> list[tuple[str, ...]]:
+    """The commands that ``find`` starts, with ``name`` in the place of each file found."""
+    found = []
+    words = list(args)
+    while words:
+        if re.fullmatch(r"-(exec|execdir|ok|okdir)", words.pop(0)):
+            end = next((at for at, word in enumerate(words) if word == ";" or (word == "+" and at)), len(words))
+            found.append(tuple(word.replace("{}", name) for word in words[:end]))
+            words = words[end:]
+    return found
+
+
 def _find(args: list[str]) -> str:
     for word in args:
-        if re.match(r"-(exec|ok|delete|fprint|fls)", word):
+        if re.match(r"-(delete|fprint|fls|ok)", word):
             return f"find {word} does more than read"
+    for command in executed(args, "./" + UNKNOWN):  # it begins with no dash
+        why = _reads(command) if command else "it starts no command"
+        if why:
+            return f"find starts a command: {why}"
     return "" if not any(word.startswith(UNKNOWN) for word in args[1:]) else _open(args)
 
 

@@ -271,7 +271,6 @@ git stash
 kill %1
 kill -9 1234
 timeout 5 make
-find . -exec cat {} \;
 find . -fprint x
 awk 'BEGIN{system("x")}' f
 awk '{print > "x"}' f
@@ -312,6 +311,7 @@ head -n 3 x 2>/dev/null
 grep -rn foo . | head
 grep -c "a b" *.txt
 find . -name '*.py' -size +1k
+find . -exec cat {} \;
 find . -type f | xargs grep -l x
 find . -type f -print0 | xargs -0 wc -l
 ls | sort | uniq -c | sort -rn | head -5
