@@ -125,7 +125,8 @@ class NimBody(Body):
             raise ValueError("a padded batch with a KV cache would attend to the padding: use_cache=False")
         documents = _documents(input_ids, attention_mask, position_ids, start, self.config.pos == "learned")
         x_btd = super().forward(input_ids, cache, documents)
-        return BaseModelOutputWithPast(last_hidden_state=x_btd, past_key_values=past_key_values)
+        # transformers 5.24's outputs are dataclasses by a decorator that mypy does not look through
+        return BaseModelOutputWithPast(last_hidden_state=x_btd, past_key_values=past_key_values)  # type: ignore[call-arg]
 
 
 class NimForCausalLM(PreTrainedModel, GenerationMixin):
@@ -179,7 +180,7 @@ class NimForCausalLM(PreTrainedModel, GenerationMixin):
         # 0 means all: slice(-0, None) is the whole
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(x_btd[:, kept]).float()
-        return CausalLMOutputWithPast(loss=loss, logits=logits, past_key_values=past_key_values)
+        return CausalLMOutputWithPast(loss=loss, logits=logits, past_key_values=past_key_values)  # type: ignore[call-arg]
 
     @property
     def head(self) -> Tensor:

@@ -144,6 +144,9 @@ def _eval(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", metavar="WHAT", required=True)
     shell = kinds.add_parser("shell", help="generated shell tasks of unseen seeds, judged by execution")
     _model(shell)
+    shell.add_argument("--set", choices=("generated", "everyday"), default="generated",
+                       help="generated tasks, or 200 requests in people's own words")
+    shell.add_argument("--only", default="", metavar="REGEX", help="with --set everyday: requests that match")
     shell.add_argument("--tasks", type=int, default=200, metavar="N")
     shell.add_argument("--seed", type=int, default=2**31, help="evaluation seeds start at 2**31 (default)")
     shell.add_argument("--steps", type=int, choices=(1, 2, 3), help="only tasks of this many steps")

@@ -12,11 +12,13 @@ import math
 import os
 import random
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -100,9 +102,13 @@ class Report:
         for name in names:
             passed, total = self.rate(schema=name)
             shown.append(f"{name:32} {passed:4}/{total}")
+        kinds = Counter(verdict.why.split(":")[0] for verdict in self.verdicts if ":" in verdict.why)
+        shown += [f"failed, {kind:24} {count:4}" for kind, count in kinds.most_common()]
         for steps in sorted({verdict.steps for verdict in self.verdicts}):
             shown.append(f"{steps}-step tasks: {_line(*self.rate(steps))}")
         shown.append(f"all tasks:    {_line(*self.rate())}")
+        if self.verdicts:
+            shown.append(f"seconds a task: median {statistics.median(one.seconds for one in self.verdicts):.2f}")
         return shown
 
 
@@ -243,6 +249,7 @@ def main(args: Namespace) -> int:
     def work(shell: Shell, request: str) -> Tasked:
         return Agent(generator, shell, "auto", step_timeout=STEP_SECONDS, task_timeout=TASK_SECONDS).task(request)
 
+    everyday = getattr(args, "set", "generated") == "everyday"
     done = [0, 0]
 
     def tell(verdict: Verdict) -> None:
@@ -252,9 +259,15 @@ def main(args: Namespace) -> int:
             print(f"{verdict.schema} (seed {verdict.seed}): {verdict.request}\n  right: {' ; '.join(verdict.right)}\n"
                   f"  ran:   {' ; '.join(verdict.commands)}\n  {verdict.why}", file=sys.stderr)
         elif sys.stderr.isatty():
-            print(f"\r{done[0]}/{args.tasks} tasks, {done[1]} passed ", end="", file=sys.stderr, flush=True)
+            of = "" if everyday else f"/{args.tasks}"
+            print(f"\r{done[0]}{of} tasks, {done[1]} passed ", end="", file=sys.stderr, flush=True)
 
-    report = evaluate(work, unseen(args.tasks, args.seed, args.schemas, args.steps), tell)
+    if everyday:
+        from nimllm.agent.gym import everyday as people
+
+        report = people.evaluate(work, tell, args.only)
+    else:
+        report = evaluate(work, unseen(args.tasks, args.seed, args.schemas, args.steps), tell)
     if sys.stderr.isatty():
         print(file=sys.stderr)
     if args.json:
