@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from ctypes import c_int32
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from pathlib import Path
@@ -72,7 +73,8 @@ class DrawingBackend(Backend, Protocol):
                  limit: int = 0, lookup: int = 0) -> Drawn: ...
     def generate_samples(self, count: int, max_tokens: int, sampling: Sampling | None = None, ids: Sequence[int] = (),
                          stop_ids: Collection[int] = (), banned: Collection[int] = (),
-                         allowed_first: Collection[int] = (), limit: int = 0) -> list[Drawn]: ...
+                         allowed_first: Collection[int] = (), limit: int = 0, cancel: c_int32 | None = None
+                         ) -> list[Drawn]: ...
 
 
 class TorchBackend:
@@ -268,21 +270,40 @@ class Generator:
         return Completion(out, stream.text, stopped, logprob, now - began,  # type: ignore[arg-type]
                           drawn / max(now - ready, 1e-9), stop_id)
 
+    def sample_many(self, ids: Sequence[int], count: int, max_tokens: int, stop_ids: Collection[int] = (),
+                    banned: Collection[int] = (), sampling: Sampling | None = None, cancel: c_int32 | None = None
+                    ) -> list[Completion]:
+        """``count`` texts (1 to 64) that continue ``ids``: first the greedy one, then ``count - 1`` as
+        :meth:`complete_many` draws them, all on one reading of ``ids``. A nonzero ``cancel`` ends it: the texts are
+        then "interrupted", and may be fewer."""
+
+        def stop() -> bool:
+            return cancel is not None and bool(cancel.value)
+
+        greedy = self.complete(ids, max_tokens, stop_ids, banned=banned, should_stop=stop)
+        if count == 1 or stop():
+            return [greedy]
+        return [greedy, *self.complete_many(ids, count - 1, max_tokens, stop_ids, (), (), banned, sampling, cancel)]
+
     def complete_many(self, ids: Sequence[int], count: int, max_tokens: int, stop_ids: Collection[int] = (),
                       stop_strings: Sequence[str] = (), allowed_first: Collection[int] = (),
-                      banned: Collection[int] = (), sampling: Sampling | None = None) -> list[Completion]:
+                      banned: Collection[int] = (), sampling: Sampling | None = None, cancel: c_int32 | None = None
+                      ) -> list[Completion]:
         """``count`` texts (1 to 64) that continue ``ids``, drawn side by side where the backend can: number i is what
         :meth:`complete` says with the seed ``sampling.seed + i``.
 
         Stop strings are looked for afterwards: a text that one ends costs as many tokens as without, and ``logprob`` is
-        that of what is kept. ``seconds`` and ``tokens_per_second`` are of all texts together. Errors as ``complete``.
+        that of what is kept. ``seconds`` and ``tokens_per_second`` are of all texts together. A nonzero ``cancel``,
+        from another thread or a signal handler, ends the drawing: texts that had not ended are "interrupted". Errors as
+        ``complete``.
         """
         if not 1 <= count <= 64:
             raise ValueError(f"cannot draw {count} texts at once: 1 to 64")
         sampling = sampling or Sampling()
         if not hasattr(self._backend, "generate_samples"):
             return [self.complete(ids, max_tokens, stop_ids, stop_strings, allowed_first, banned,
-                                  replace(sampling, seed=sampling.seed + i)) for i in range(count)]
+                                  replace(sampling, seed=sampling.seed + i),
+                                  should_stop=lambda: cancel is not None and bool(cancel.value)) for i in range(count)]
         began = time.monotonic()
         self._fits(len(ids))
         self._read(ids, len(ids) - 1, None)
@@ -290,7 +311,7 @@ class Generator:
         try:
             texts = cast(DrawingBackend, self._backend).generate_samples(
                 count, max_tokens, sampling, (), {*self.tokenizer.stops, *stop_ids}, {*self._never, *banned},
-                allowed_first, self.tokenizer.vocab_size)
+                allowed_first, self.tokenizer.vocab_size, cancel)
         except FloatingPointError as error:
             raise _not_finite(error) from None
         now = time.monotonic()
@@ -309,7 +330,7 @@ class Generator:
                     out.pop()
                 return Completion(out, stream.text, "stop", sum(drawn.logprobs[:length]), seconds, rate)
         stopped: Stopped = "stop" if stream.add(b"", final=True) or drawn.reason == "stop" else (
-            "context" if drawn.reason == "context" else "length")
+            "context" if drawn.reason == "context" else "interrupted" if drawn.reason == "cancelled" else "length")
         return Completion(list(ids), stream.text, stopped, sum(drawn.logprobs), seconds, rate, stop_id)
 
     def _drawn_one_by_one(self, logits: np.ndarray | None, banned: Collection[int], allowed_first: Collection[int],

@@ -186,6 +186,16 @@ class Shell:
         """Where the next command starts."""
         return self._cwd
 
+    @property
+    def exports(self) -> bytes:
+        """The exported environment, as the shell's ``export -p`` wrote it after the last command."""
+        return self._exports
+
+    @property
+    def private(self) -> Path:
+        """The folder of this shell alone; its ``tmp/`` is /tmp inside a sandbox."""
+        return self._private
+
     # ---- running -------------------------------------------------------------------------------------------------
 
     def run(self, command: str, timeout: float | None = 60.0, on_output: Callable[[str], None] | None = None) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -495,3 +496,20 @@ def test_many_texts_end_with_the_context(generator: Generator) -> None:
             generator.complete_many(ids, count, 5)
     with pytest.raises(NimError, match="too long"):
         generator.complete_many(ids * 2, 2, 5)
+
+
+def test_the_first_of_many_samples_is_the_greedy_one(generator: Generator) -> None:
+    ids, sampling = prompt(generator), Sampling(1.0, seed=5)
+    greedy = generator.complete(ids, 30)
+    assert told(generator.sample_many(ids, 5, 30, sampling=sampling)) == told(
+        [greedy, *one_by_one(generator, ids, 4, 30, sampling)])
+    assert told(generator.sample_many(ids, 1, 30, sampling=sampling)) == told([greedy])
+
+
+def test_samples_can_be_stopped_from_another_thread(generator: Generator) -> None:
+    ids, stop = prompt(generator), ctypes.c_int32(1)
+    assert [text.stopped for text in generator.sample_many(ids, 5, 30, cancel=stop)] == ["interrupted"]
+    many = generator.complete_many(ids, 5, 30, sampling=Sampling(1.0), cancel=stop)
+    assert {text.stopped for text in many} == {"interrupted"} and sum(len(text.ids) for text in many) < 5 * 30
+    stop.value = 0
+    assert generator.complete_many(ids, 2, 30, sampling=Sampling(1.0), cancel=stop)[0].stopped != "interrupted"
