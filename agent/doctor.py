@@ -76,16 +76,37 @@ def _shell(args: Namespace) -> list[Finding]:
 
 
 def _sandbox(args: Namespace) -> list[Finding]:
-    """Probed in a folder of its own, as every session does before it trusts the sandbox."""
+    """Every level, probed in a repository of its own, as every session does before it trusts the sandbox. The first
+    that holds is the one in force; that the others do not is a note only when none does."""
     import tempfile
 
     from nimllm.tools import sandbox
 
+    levels: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="nimllm-doctor-") as folder:
-        box = sandbox.probe(Path(folder))
-    state: State = "good" if box.level != "none" else "warn"
-    hint = "" if box.level != "none" else "; --mode auto refuses to run without a sandbox"
-    return [Finding("sandbox", state, f"{box.reason}{hint}", {"level": box.level})]
+        hooks = Path(folder, ".git", "hooks")
+        hooks.mkdir(parents=True)
+        for protected in (hooks / "pre-commit", hooks.parent / "config"):
+            protected.write_text("")
+        for level in ("bwrap", "landlock"):
+            try:
+                box = sandbox.probe(Path(folder), want=level)
+                checks = [{"name": check.name, "held": check.held, "detail": check.detail} for check in box.checks]
+                levels[level] = {"works": True, "said": box.reason, "checks": checks}
+            except NimError as error:
+                levels[level] = {"works": False, "said": f"{error.why}. {error.mend}", "checks": []}
+    used = next((level for level, found in levels.items() if found["works"]), "none")
+    if used == "none":
+        said = ["not enforced; the agent refuses to start without --sandbox none"]
+    else:
+        said = [levels[used]["said"], *(f"{check['name']}" + (f" ({check['detail']})" if check["detail"] else "")
+                                        for check in levels[used]["checks"])]
+    for level, found in levels.items():
+        if level != used:
+            ready = f"would also work: {found['said']}" if found["works"] else f"does not work: {found['said']}"
+            said.append(f"{level} {ready}")
+    return [Finding("sandbox", "good" if used != "none" else "warn", ("\n" + " " * 16).join(said),
+                    {"level": used, "levels": levels})]
 
 
 def _state(args: Namespace) -> list[Finding]:

@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nimllm import places
 from nimllm.errors import SANDBOX, NimError, UsageError
@@ -82,25 +82,30 @@ def workspace_of(args: Namespace) -> Path:
     return folder
 
 
-def open_sandbox(args: Namespace, workspace: Path, mode: str) -> Sandbox:
-    """The sandbox in force for ``workspace``. NimError 5 when the one asked for cannot be enforced, and when mode
-    auto, which asks nobody, would run without one."""
+def open_sandbox(args: Namespace, workspace: Path, mode: str, throwaway: bool = False) -> Sandbox:
+    """The sandbox in force for ``workspace``; the model in use is closed in it. ``throwaway``: nobody works in this
+    folder afterwards, so that commands may write the settings of its repositories.
+
+    NimError 5 when the one asked for cannot be enforced, when none works and none was not asked for, and when mode
+    auto, which asks nobody, would run without one.
+    """
     from nimllm.tools import sandbox
 
     added = [Path(name).expanduser().resolve() for name in args.add_dir or ()]
     for folder in added:
         if not folder.is_dir():
             raise UsageError(f"--add-dir {folder} is not a folder", "", "give an existing folder")
-    box = sandbox.probe(workspace, add_dirs=added, network=args.network == "on", want=args.sandbox)
+    box = sandbox.probe(
+        workspace, add_dirs=added, network=args.network == "on", want=args.sandbox,
+        git_config=throwaway or getattr(args, "allow_git_config", False), keep=(model_folder(args.model),),
+    )
+    if box.level == "none" and args.sandbox != "none":
+        raise NimError("commands cannot be held in a sandbox here", box.reason.removeprefix("not enforced: "),
+                       "--sandbox none runs them with no protection", SANDBOX)
     if mode == "auto" and box.level == "none":
         raise NimError("mode auto runs commands without asking, and there is no sandbox", box.reason,
                        "install bubblewrap, use --mode ask, or accept the risk with --mode full", SANDBOX)
     return box
-
-
-def agent_options(args: Namespace) -> dict[str, Any]:
-    """What the command line says of how the agent works, for its constructor, beyond limits and the seed."""
-    return {}
 
 
 def interactive() -> bool:

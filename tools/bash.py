@@ -15,12 +15,13 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pexpect
 
 from nimllm.errors import SHELL, NimError
 from nimllm.tools import processes
-from nimllm.tools.sandbox import Sandbox
+from nimllm.tools.sandbox import Launch, Sandbox
 from nimllm.tools.shellfiles import GO, HINT, LAST, REPORT, go_line, report_line, start_file
 
 # bwrap's --die-with-parent (PR_SET_PDEATHSIG) follows the *thread* that forked, so shells are forked by one thread
@@ -52,10 +53,27 @@ _die_with_parent = _dies_with_parent()
 
 def _child_signals() -> None:
     _die_with_parent()
+    try:  # when the machine runs out of memory, the kernel ends what a command made before anything else
+        fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+        os.write(fd, b"1000")
+        os.close(fd)
+    except OSError:
+        pass
     # Python ignores SIGPIPE, and a background nimllm SIGINT; both would be inherited for good by everything bash runs.
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+class _Terminal(pexpect.spawn):  # type: ignore[misc]
+    """A pexpect.spawn whose child keeps some descriptors, which pexpect has no argument for."""
+
+    def __init__(self, keep: tuple[int, ...], *args: Any, **kwargs: Any) -> None:
+        self._keep = keep
+        super().__init__(*args, **kwargs)
+
+    def _spawnpty(self, args: Any, **kwargs: Any) -> Any:
+        return super()._spawnpty(args, pass_fds=self._keep, **kwargs)
 
 
 def find_bash(env: Mapping[str, str]) -> str:
@@ -99,10 +117,11 @@ class Bash:
         except OSError:
             pass
         start = ["--noprofile", "--rcfile", str(self.inside / "start"), "--noediting", "-i"]
-        argv = sandbox.argv([program, *start], private)
-        self._env = dict(env) if sandbox.enforced else {**env, "NIMLLM_SHELL": mark}
+        self._env = dict(env) if sandbox.contained else {**env, "NIMLLM_SHELL": mark, **sandbox.temporary(private)}
         try:
-            self.child = _spawner().submit(self._spawn, argv, cwd).result()
+            with sandbox.launch([program, *start], private) as launch:
+                self.closed = launch.closed
+                self.child = _spawner().submit(self._spawn, launch, cwd).result()
         except (OSError, pexpect.ExceptionPexpect) as error:
             self._close_fds()
             raise NimError("bash cannot be started", str(error).split("\n")[0], "see nimllm doctor", SHELL) from None
@@ -139,16 +158,21 @@ class Bash:
         self._fds.append(fd)
         return fd
 
-    def _spawn(self, argv: list[str], cwd: Path) -> pexpect.spawn:
-        child = pexpect.spawn(
-            argv[0],
-            argv[1:],
+    def _spawn(self, launch: Launch, cwd: Path) -> pexpect.spawn:
+        def confine() -> None:
+            _child_signals()
+            launch.confine()
+
+        child = _Terminal(
+            launch.fds,
+            launch.argv[0],
+            launch.argv[1:],
             env=self._env,
             cwd=str(cwd if cwd.is_dir() else self.sandbox.workspace),
             echo=False,
             timeout=None,
             dimensions=(50, 200),
-            preexec_fn=_child_signals,
+            preexec_fn=confine,
         )
         child.delaybeforesend = None
         child.delayafterclose = child.delayafterterminate = 0.0
@@ -232,7 +256,7 @@ class Bash:
     def kill(self) -> None:
         """End the shell and everything it started, and see that they are gone."""
         pid = self.child.pid
-        if self.sandbox.enforced:
+        if self.sandbox.contained:
             # The first process of the namespace takes all others with it, and bwrap itself ends only after that.
             for inner in (processes.children(pid) if self.alive() else []) or [pid]:
                 processes.send(inner, signal.SIGKILL)

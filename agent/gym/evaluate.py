@@ -146,7 +146,7 @@ def evaluate(work: Work, episodes: Iterable[Episode], on_verdict: Callable[[Verd
     with tempfile.TemporaryDirectory(prefix="nimllm-eval-") as temporary:
         folder = Path(os.path.realpath(temporary)) / "work"
         folder.mkdir()
-        sandbox = probe(folder, want="bwrap")
+        sandbox = probe(folder, want="bwrap", git_config=True)
         env = {**ENVIRONMENT, "HOME": str(folder), "USER": "user", "LOGNAME": "user"}
         umask = os.umask(0o022)  # modes of new files are part of the state
         try:

@@ -209,8 +209,11 @@ def test_the_levels_are_named_honestly(tmp_path: Path, monkeypatch: pytest.Monke
     assert (off.level, off.enforced) == ("none", False) and "not enforced" in off.reason
     assert off.argv(["true"]) == ["true"]
     monkeypatch.setattr(sandbox.shutil, "which", lambda *_, **__: None)
+    second = sandbox.probe(tmp_path, want="auto")
+    assert second.level == "landlock" and "not bubblewrap, since" in second.reason and "not installed" in second.reason
+    monkeypatch.setattr(sandbox.landlock, "version", lambda: 0)
     missing = sandbox.probe(tmp_path, want="auto")
-    assert missing.level == "none" and "not installed" in missing.reason
+    assert missing.level == "none" and "not installed" in missing.reason and "install bubblewrap" in missing.reason
     with pytest.raises(NimError) as error:
         sandbox.probe(tmp_path, want="bwrap")
     assert error.value.code == SANDBOX and "--sandbox none" in error.value.message()
@@ -238,7 +241,7 @@ def test_a_bwrap_that_does_not_hold_is_not_believed(
     with pytest.raises(NimError, match=reason) as error:
         sandbox.probe(workspace, want="bwrap")
     assert error.value.code == SANDBOX
-    assert sandbox.probe(workspace, want="auto").level == "none"
+    assert sandbox.probe(workspace, want="auto").level == "landlock"
     assert sorted(os.listdir(tmp_path / "deep")) == ["workspace"] and not os.listdir(workspace)
 
 
