@@ -38,12 +38,18 @@ def _spawner() -> ThreadPoolExecutor:
 
 
 def _dies_with_parent() -> Callable[[], None]:
-    """What makes a forked child be killed with this process, where the system can (prctl is Linux's)."""
+    """What makes a forked child be killed with this process, and be the parent of its own orphans, where the system can
+    (prctl is Linux's)."""
     try:
         prctl = ctypes.CDLL(None).prctl
     except (OSError, AttributeError):
         return lambda: None
-    return lambda: prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+
+    def set_both() -> None:
+        prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+        prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: no double fork gets out of sight (bash reaps what it knows not)
+
+    return set_both
 
 
 # Found before the fork. Without it bash outlives a killed harness for as long as its command does: it answers a hang-up
@@ -99,6 +105,7 @@ class Bash:
         exports: bytes,
     ) -> None:
         self.sandbox, self.private, self.mark = sandbox, private, mark
+        self.namespaced = sandbox.contained  # a pid namespace holds all processes together
         self.inside = sandbox.inside(private)
         self.group = 0  # process group, and id, of bash at its prompt; known after the first report
         self._fds: list[int] = []
@@ -107,15 +114,12 @@ class Bash:
                 folder.mkdir(parents=True)
                 folder.chmod(mode)
         self._write_files(env, cwd, exports)
-        for name in ("control", "output"):
-            (private / name).unlink(missing_ok=True)
-            os.mkfifo(private / name, 0o600)
-        self.control = self._opened(private / "control")
-        self.output = self._opened(private / "output")
-        try:  # 1 MiB: fewer wake-ups for a command that writes much; the default 64 KiB is no error
-            fcntl.fcntl(self.output, fcntl.F_SETPIPE_SZ, 1 << 20)
-        except OSError:
-            pass
+        for old in private.glob("output*"):
+            old.unlink(missing_ok=True)
+        self.control = self._fifo("control")
+        self._outputs = 0
+        self.output = self._fifo("output-0")
+        self._below: list[int] | None = None  # /proc files with the children of bash (and of the sandbox's init)
         start = ["--noprofile", "--rcfile", str(self.inside / "start"), "--noediting", "-i"]
         self._env = dict(env) if sandbox.contained else {**env, "NIMLLM_SHELL": mark, **sandbox.temporary(private)}
         try:
@@ -152,11 +156,31 @@ class Bash:
         (self.private / "restore").write_bytes(exports)
         (self.private / "command").write_bytes(b"")
 
-    def _opened(self, fifo: Path) -> int:
+    def _fifo(self, name: str) -> int:
+        (self.private / name).unlink(missing_ok=True)
+        os.mkfifo(self.private / name, 0o600)
         # Read and write: never an end of file, and a writer in bash never blocks in open().
-        fd = os.open(fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(self.private / name, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._fds.append(fd)
+        try:  # 1 MiB: fewer wake-ups for a command that writes much; the default 64 KiB is no error
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, 1 << 20)
+        except OSError:
+            pass
         return fd
+
+    @property
+    def output_name(self) -> str:
+        return f"output-{self._outputs}"
+
+    def rotate(self) -> tuple[Path, int]:
+        """A new FIFO for the next command, because jobs still hold the present one, which is handed over."""
+        old = (self.private / self.output_name, self.output)
+        self.poll.unregister(self.output)
+        self._fds.remove(self.output)
+        self._outputs += 1
+        self.output = self._fifo(self.output_name)
+        self.poll.register(self.output, select.POLLIN)
+        return old
 
     def _spawn(self, launch: Launch, cwd: Path) -> pexpect.spawn:
         def confine() -> None:
@@ -183,10 +207,10 @@ class Bash:
 
     def go(self) -> None:
         """Have bash source the command file."""
-        self._type(go_line(self.inside))
+        self._type(go_line(self.inside, self.output_name))
 
     def report(self, token: bytes) -> None:
-        self._type(report_line(self.inside, token))
+        self._type(report_line(self.inside, self.output_name, token))
 
     def end_of_file(self) -> None:
         """For a program that reads the terminal itself."""
@@ -217,7 +241,7 @@ class Bash:
         them away)."""
         try:
             same = os.path.samestat(os.stat(self.private / "control"), os.fstat(self.control))
-            return same and all((self.private / name).exists() for name in ("go", "hint", "report", "output"))
+            return same and all((self.private / name).exists() for name in ("go", "hint", "report", self.output_name))
         except OSError:
             return False
 
@@ -238,6 +262,39 @@ class Bash:
     def settled(self) -> None:
         """To be called after the first report: nothing but bash itself can have the terminal then."""
         self.group = self.foreground()
+        init = processes.children(self.child.pid)[:1] if self.namespaced else []
+        below: list[int] = []
+        try:
+            for pid in (self.group, *init):
+                below.append(os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:  # a kernel without CONFIG_PROC_CHILDREN
+            pass
+        self._fds += below
+        self._below = below if len(below) == 1 + len(init) else None
+
+    def alone(self) -> bool:
+        """Whether surely nothing runs below bash: no job, no daemon (5 µs)."""
+        if self._below is None:
+            return False
+        try:
+            children = [os.pread(fd, 256, 0).split() for fd in self._below]
+        except OSError:
+            return False
+        return not children[0] and all(len(other) <= 1 for other in children[1:])
+
+    def below(self) -> dict[int, processes.Entry]:
+        """Every process that the shell started and that still runs."""
+        top = self.child.pid
+        found = processes.descendants(top)
+        if not self.namespaced:
+            for pid in processes.of_session(top, self.mark):
+                known = processes.entry(pid)
+                if known is not None:
+                    found.setdefault(pid, known)
+        own = {top, self.group}
+        if self.namespaced:
+            own |= {pid for pid, known in found.items() if known.parent == top}
+        return {pid: known for pid, known in found.items() if pid not in own}
 
     def at_prompt(self) -> bool | None:
         """Whether bash reads its next line; None when the kernel does not tell.
@@ -247,31 +304,53 @@ class Bash:
         reads = processes.reads(self.group, 0)
         return reads and processes.target(self.group, 0) != "/dev/tty"
 
-    def reads_terminal(self) -> bool:
-        """Whether the command reads the terminal. bash at its prompt does not count: end-of-file would end it."""
-        return processes.reads_terminal(self.foreground(), prompt=(self.group, 0))
+    def terminal_use(self) -> str:
+        """How the command waits on the terminal, see processes. bash at its prompt does not count: end-of-file would
+        end it."""
+        return processes.terminal_use(self.foreground(), prompt=(self.group, 0))
+
+    def unveil(self) -> None:
+        """Turn the terminal's echo on while a command runs: nothing is typed then, and a program that turns it off
+        again is about to ask for a password."""
+        try:
+            mode = termios.tcgetattr(self.pty)
+            if mode[3] == self._mode[3]:
+                mode[3] |= termios.ECHO
+                termios.tcsetattr(self.pty, termios.TCSANOW, mode)
+        except (OSError, termios.error):
+            pass
+
+    def terminal_mode(self) -> tuple[bool, bool]:
+        """Whether the terminal gives whole lines, and whether it echoes."""
+        try:
+            flags = termios.tcgetattr(self.pty)[3]
+        except (OSError, termios.error):
+            return True, True
+        return bool(flags & termios.ICANON), bool(flags & termios.ECHO)
 
     # ---- ending -------------------------------------------------------------------------------------------------
 
     def kill(self) -> None:
         """End the shell and everything it started, and see that they are gone."""
         pid = self.child.pid
-        if self.sandbox.contained:
+        if self.namespaced:
             # The first process of the namespace takes all others with it, and bwrap itself ends only after that.
             for inner in (processes.children(pid) if self.alive() else []) or [pid]:
                 processes.send(inner, signal.SIGKILL)
             if not processes.wait_gone([pid], 2.0, reap=self.alive):
                 processes.send(pid, signal.SIGKILL)
         else:
+            # bash goes last: while it stands still, it starts nothing, and all orphans are its children.
+            if self.alive():
+                processes.send(pid, signal.SIGSTOP)
             until = time.monotonic() + 3.0
-            while time.monotonic() < until:
-                left = processes.of_session(pid, self.mark)
-                if not left:
-                    break
+            while (left := {*processes.descendants(pid), *processes.of_session(pid, self.mark)} - {pid}) and (
+                time.monotonic() < until
+            ):
                 for other in left:
                     processes.send(other, signal.SIGKILL)
-                self.alive()
                 time.sleep(0.003)
+            processes.send(pid, signal.SIGKILL)
         processes.wait_gone([pid], 2.0, reap=self.alive)
 
     def close(self) -> None:

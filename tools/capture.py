@@ -85,6 +85,11 @@ class Capture:
         while self._tail_size - len(self._tail[0]) >= self._half:
             self._tail_size -= len(self._tail.popleft())
 
+    @property
+    def at_line_start(self) -> bool:
+        last = self._tail[-1] if self._tail else self._head
+        return not last or last.endswith(b"\n")
+
     def _write(self, data: bytes) -> None:
         if self._path is None or self._logged >= LOG_LIMIT:
             return

@@ -6,6 +6,34 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A process as /proc has it; ``start``: clock ticks since boot, which with the id names it for ever."""
+
+    pid: int
+    state: str
+    parent: int
+    group: int
+    session: int
+    start: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run."""
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - self.start / TICKS)
+
+
+def entry(pid: int) -> Entry | None:
+    """None when it is gone, or only a zombie is left of it."""
+    stat = _stat(pid)
+    if stat is None or stat[0] in "ZX":
+        return None
+    return Entry(pid, stat[0], int(stat[1]), int(stat[2]), int(stat[3]), int(stat[19]))
 
 
 def _stat(pid: int | str) -> list[str] | None:
@@ -39,6 +67,45 @@ def children(pid: int) -> list[int]:
         return sorted(other for other in _all() if (stat := _stat(other)) and int(stat[1]) == pid)
     except OSError:
         return []
+
+
+def descendants(pid: int) -> dict[int, Entry]:
+    """All that descend from ``pid``, without itself: id -> entry."""
+    found: dict[int, Entry] = {}
+    waiting = [pid]
+    while waiting:
+        for child in children(waiting.pop()):
+            if child not in found and (known := entry(child)) is not None:
+                found[child] = known
+                waiting.append(child)
+    return found
+
+
+def same(known: Entry) -> bool:
+    """Whether ``known`` still runs, and is no other process that got its number."""
+    now = entry(known.pid)
+    return now is not None and now.start == known.start
+
+
+def command_line(pid: int) -> str:
+    """Its words, with blanks between them; empty when it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def inner_pid(pid: int) -> int:
+    """Its number in the innermost pid namespace it lives in: what commands there call it."""
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            for line in file:
+                if line.startswith("NSpid:"):
+                    return int(line.split()[-1])
+    except (OSError, ValueError):
+        pass
+    return pid
 
 
 def of_session(leader: int, mark: str) -> list[int]:
@@ -94,14 +161,15 @@ def wait_gone(pids: Iterable[int], seconds: float, reap: Callable[[], object] | 
         time.sleep(0.002)
 
 
-def end_groups(groups: Iterable[int], seconds: float) -> bool:
-    """Wait for the members of ``groups`` to be gone, killing them when they are not within ``seconds``."""
-    members = [pid for group in groups for pid in group_members(group)]
-    if wait_gone(members, seconds):
+def end(entries: Iterable[Entry], seconds: float) -> bool:
+    """Wait for ``entries`` to be gone, killing them when they are not within ``seconds``."""
+    left = [known for known in entries if same(known)]
+    if wait_gone([known.pid for known in left], seconds):
         return True
-    for pid in members:
-        send(pid, signal.SIGKILL)
-    return wait_gone(members, 1.0)
+    for known in left:
+        if same(known):
+            send(known.pid, signal.SIGKILL)
+    return wait_gone([known.pid for known in left], 1.0)
 
 
 def reads(pid: int, fd: int) -> bool | None:
@@ -128,21 +196,40 @@ def target(pid: int, fd: int) -> str:
         return ""
 
 
-def reads_terminal(group: int, prompt: tuple[int, int] = (0, 0)) -> bool:
-    """Whether a process of ``group`` is blocked reading a terminal; process and descriptor of ``prompt`` count only
-    when the descriptor leads to /dev/tty."""
+def terminal_use(group: int, prompt: tuple[int, int] = (0, 0)) -> str:
+    """How a process of ``group`` waits on a terminal: ``"reads"`` (blocked in read), ``"polls"`` (blocked in select,
+    poll or epoll with a terminal open), or ``""``.
+
+    Process and descriptor of ``prompt`` count only when the descriptor leads to /dev/tty.
+    """
+    polls = False
     for pid in group_members(group):
         try:
             with open(f"/proc/{pid}/syscall") as file:
                 fields = file.read().split()
-            if len(fields) > 1 and fields[0] in _READ:
+            if len(fields) < 2:
+                continue
+            if fields[0] in _READ:
                 fd = int(fields[1], 16)
-                where = os.readlink(f"/proc/{pid}/fd/{fd}")
-                if where == "/dev/tty" or (where.startswith("/dev/pts/") and (pid, fd) != prompt):
-                    return True
+                if _is_terminal(where := target(pid, fd)) and (where == "/dev/tty" or (pid, fd) != prompt):
+                    return "reads"
+            elif fields[0] in _POLL and pid != prompt[0]:
+                polls = polls or any(_is_terminal(target(pid, int(fd))) for fd in os.listdir(f"/proc/{pid}/fd"))
         except (OSError, ValueError):
             continue
-    return False
+    return "polls" if polls else ""
+
+
+def _is_terminal(path: str) -> bool:
+    return path == "/dev/tty" or path.startswith("/dev/pts/")
+
+
+# poll, select, epoll_wait, pselect6, ppoll, epoll_pwait, epoll_pwait2
+_POLL = (
+    ("7", "23", "232", "270", "271", "281", "441")
+    if os.uname().machine in ("x86_64", "amd64")
+    else ("72", "73", "22", "441")
+)
 
 
 def crowd() -> int:

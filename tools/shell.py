@@ -20,30 +20,26 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
-import signal
 import subprocess
-import tempfile
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from nimllm.errors import SHELL, NimError
-from nimllm.tools import processes
+from nimllm.tools import interactive, processes
 from nimllm.tools.bash import Bash, find_bash
 from nimllm.tools.capture import Capture, Stream, clean, decode
+from nimllm.tools.channel import Channel
+from nimllm.tools.execution import Ended, Execution, Interrupts, crowd_watch
+from nimllm.tools.jobs import Job, Jobs
+from nimllm.tools.private import Guard, PrivateFolder
 from nimllm.tools.sandbox import Sandbox
 
-Ended = Literal["done", "timeout", "interrupted", "died"]
+__all__ = ["Ended", "Job", "Result", "Shell"]
 START_SECONDS = 15.0
-GRACE = 1.0  # seconds a command is given after SIGINT, SIGTERM and SIGKILL each, before the next rung
-RUNGS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-TICK_FIRST, TICK_LAST = 0.03, 0.25  # seconds between looks at a silent command
-PATIENCE = 6  # reports typed to a bash that reads its prompt and does not answer, before it is given up
+REFUSED = 126  # status of a command that was not even started: it could not be run here
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,8 @@ class Result:
 
     ``bytes`` counts what it wrote; ``output`` is cleaned, and cut to head and tail when ``truncated``; then ``log``
     holds all of it, raw. ``ended == "died"``: the shell itself ended (``exit``, ``exec``, a kill); ``restarted`` says
-    that a new one is in its place.
+    that a new one is in its place. ``reason``: a sentence when it was not started (status 126), or was stopped, because
+    it needs somebody at a terminal, or was told that nobody is there. ``jobs``: how many run in the background now.
     """
 
     command: str
@@ -65,41 +62,15 @@ class Result:
     ended: Ended
     restarted: bool
     log: Path | None
-
-
-@dataclass
-class _Run:
-    """The state of the command in flight."""
-
-    token: bytes
-    capture: Capture
-    stream: Stream | None
-    deadline: float | None
-    started: float
-    starting: bool = False  # not a command but the first report of a new shell
-    pending: bytes = b""  # output that may be the beginning of a needle
-    control: bytes = b""
-    said: bytes = b""  # what went to the terminal itself
-    hinted: bool = False
-    typed: int = 0
-    typed_at: float = 0.0
-    reply: tuple[int, Path, bool] | None = None  # status, folder, whether the folder had to be left
-    marked: bool = False
-    dead: bool = False
-    why: Ended = "done"
-    rung: int = 0
-    next_rung: float = 0.0
-    signalled: set[int] = field(default_factory=set)
-    ends_of_file: int = 0
-    wrote_at: float = 0.0
-    crowd: int = 0  # tasks on the machine when the command began
+    reason: str = ""
+    jobs: int = 0
 
 
 class Shell:
     """A bash in ``sandbox``. ``outputs``: folder for the full output of commands that wrote more than is kept.
 
-    One command at a time (a second caller waits); :meth:`interrupt` may be called from any thread or signal handler.
-    NimError (SHELL) when bash cannot be started.
+    One command at a time (a second caller waits); :meth:`interrupt`, :meth:`jobs` and :meth:`kill_job` may be called
+    from any thread. NimError (SHELL) when bash cannot be started.
     """
 
     def __init__(
@@ -110,21 +81,21 @@ class Shell:
         self._outputs = outputs
         self._env = sandbox.environment(os.environ if env is None else env)
         self._program = find_bash(self._env)
-        self._mark = os.urandom(8).hex()
         self._cwd = self.workspace
         self._exports = b""
         self._count = 0
+        self._command = ""
         self._lock = threading.Lock()
         self._running = False
         self._closed = False
-        self._interrupts = 0
-        self._left = b""  # output that came between commands, from jobs in the background
-        self._stale: list[bytes] = []  # tokens that may still turn up in the output
         self._bash: Bash | None = None
-        self._private = Path(tempfile.mkdtemp(prefix="nimllm-shell-"))
-        self._remove = weakref.finalize(self, shutil.rmtree, self._private, True)
-        self._needle = f"{sandbox.inside(self._private)}/command: ".encode()
-        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._folder = PrivateFolder()
+        self._private = self._folder.path
+        self._mark = self._folder.mark
+        self._channel = Channel(str(sandbox.inside(self._private)))
+        self._jobs = Jobs(self._below)
+        self._interrupts = Interrupts()
+        self._guard = None if sandbox.contained else Guard(self._program, self._mark)
         try:
             self._start()
         except BaseException:
@@ -134,19 +105,19 @@ class Shell:
     # ---- starting and ending -------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        now = time.monotonic()
         bash = Bash(self._program, self.sandbox, self._private, self._env, self._mark, self._cwd, self._exports)
         self._bash = bash
-        bash.poll.register(self._wake_read, select.POLLIN)
-        run = _Run(_token(), Capture(), None, now + START_SECONDS, now, starting=True, hinted=True)
-        self._wait(run, bash)
-        if run.reply is None:
-            why = clean(decode(run.said + run.capture.text().encode())).strip().split("\n")[0]
-            raise NimError(
-                "bash cannot be started", why or f"no answer within {START_SECONDS:.0f} s", "see nimllm doctor", SHELL
-            )
+        bash.poll.register(self._interrupts.fd, select.POLLIN)
+        first = Execution(
+            bash, self._channel, self._interrupts, Capture(), None, time.monotonic() + START_SECONDS, starting=True
+        )
+        first.wait()
+        if first.reply is None:
+            said = clean(decode(first.said + first.capture.text().encode())).strip().split("\n")[0]
+            why = said or f"no answer within {START_SECONDS:.0f} s"
+            raise NimError("bash cannot be started", why, "see nimllm doctor", SHELL)
         bash.settled()
-        self._cwd = run.reply[1]
+        self._cwd, self._exports = first.reply[1], first.exports
 
     def _discard(self) -> None:
         bash, self._bash = self._bash, None
@@ -169,11 +140,11 @@ class Shell:
 
     def _release(self) -> None:
         self._discard()
-        self._remove()
-        for fd in (self._wake_read, self._wake_write):
-            if fd >= 0:
-                os.close(fd)
-        self._wake_read = self._wake_write = -1
+        self._jobs.close()
+        if self._guard is not None:
+            self._guard.close()
+        self._folder.remove()
+        self._interrupts.close()
 
     def __enter__(self) -> Shell:
         return self
@@ -196,19 +167,42 @@ class Shell:
         """The folder of this shell alone; its ``tmp/`` is /tmp inside a sandbox."""
         return self._private
 
+    # ---- jobs ----------------------------------------------------------------------------------------------------
+
+    def jobs(self) -> list[Job]:
+        """What earlier commands, or the present one, left running in the background, daemons included."""
+        return self._jobs.list(self._count, self._command, self._foreground())
+
+    def kill_job(self, job: int) -> None:
+        """End a job by its ``id``, and see that it is gone. NimError: no such job, or it does not go."""
+        self.jobs()
+        self._jobs.kill(job)
+        self.jobs()
+
+    def _below(self) -> dict[int, processes.Entry]:
+        bash = self._bash
+        return {} if bash is None or self._closed or bash.alone() else bash.below()
+
+    def _foreground(self) -> int:
+        """The process group that is no job, because it has the terminal; -1 when that is bash itself."""
+        bash = self._bash
+        group = bash.foreground() if bash is not None and self._running else -1
+        return group if bash is None or group != bash.group else -1
+
     # ---- running -------------------------------------------------------------------------------------------------
 
     def run(self, command: str, timeout: float | None = 60.0, on_output: Callable[[str], None] | None = None) -> Result:
         """Run ``command`` and wait for its end, at most ``timeout`` seconds (None: for ever).
 
         ``on_output`` gets cleaned text as it comes. Several lines are checked for syntax first, so that half a script
-        does not run (a single line bash itself parses whole). NimError (SHELL) when a dead shell cannot be restarted.
+        does not run (a single line bash itself parses whole). What surely needs somebody at a terminal is not started.
+        NimError (SHELL) when a dead shell cannot be restarted.
         """
         with self._lock:
             if self._closed:
                 raise NimError("the shell is closed", code=SHELL)
             started = time.monotonic()
-            self._interrupts = 0
+            self._interrupts.count = 0
             self._running = True
             try:
                 return self._run(command, timeout, on_output, started)
@@ -218,38 +212,39 @@ class Shell:
                     self._release()
 
     def interrupt(self) -> None:
-        """Stop the command that runs: SIGINT to its process group, then SIGTERM, SIGKILL, then the whole sandbox.
+        """Stop the command that runs: SIGINT, then SIGTERM, SIGKILL to all it started, then the whole sandbox.
 
         Returns at once; run() returns when the processes are gone. Each further call goes up one rung. Without a
         command in flight it does nothing. Safe in threads and signal handlers.
         """
         if self._running:
-            self._interrupts += 1
-            try:
-                os.write(self._wake_write, b"!")
-            except OSError:
-                pass
+            self._interrupts.ask()
 
     def _run(
         self, command: str, timeout: float | None, on_output: Callable[[str], None] | None, started: float
     ) -> Result:
         bash, restarted = self._alive_bash()
-        self._count += 1
+        if reason := interactive.refusal(command):
+            return self._unstarted(command, REFUSED, f"nimllm: not started: {reason}\n", started, on_output, reason)
+        self._count, self._command = self._count + 1, command
         log = self._outputs / f"{self._count:05d}-{self._mark[:6]}.log" if self._outputs else None
         script = _encoded(command.replace("\r\n", "\n"))
         (self._private / "command").write_bytes(script + b"\n")
         if b"\n" in script.strip(b"\n") and (complaint := self._syntax_error()) is not None:
-            if on_output and complaint:
-                on_output(complaint)
-            took = time.monotonic() - started
-            return Result(command, 2, complaint, took, self._cwd, len(complaint), False, "done", restarted, None)
-        deadline = None if timeout is None else started + timeout
-        run = _Run(_token(), Capture(log), Stream(on_output) if on_output else None, deadline, started)
-        run.wrote_at, run.crowd = started, processes.crowd()
-        run.pending, self._left = self._left, b""
+            return self._unstarted(command, 2, complaint, started, on_output, restarted=restarted)
+        run = Execution(
+            bash,
+            self._channel,
+            self._interrupts,
+            Capture(log),
+            Stream(on_output) if on_output else None,
+            None if timeout is None else started + timeout,
+            (crowd_watch(bash, self.sandbox.limits.processes),),
+            frozenset(self._jobs.old() - {bash.group}),
+        )
         try:
             bash.go()
-            self._wait(run, bash)
+            run.wait()
             status = self._concluded(run, bash)
             if run.stream:
                 run.stream.flush(final=True)
@@ -263,21 +258,51 @@ class Shell:
         if run.reply is None and not self._closed:
             self._start()
             restarted = True
+        jobs = self._look_behind()
         capture = run.capture
         capture.close()
-        took = time.monotonic() - started
         return Result(
             command,
             status,
             capture.text(),
-            took,
+            time.monotonic() - started,
             self._cwd,
             capture.total,
             capture.truncated,
-            run.why,
+            run.ended,
             restarted,
             capture.log,
+            run.reason,
+            jobs,
         )
+
+    def _unstarted(
+        self,
+        command: str,
+        status: int,
+        text: str,
+        started: float,
+        on_output: Callable[[str], None] | None,
+        reason: str = "",
+        restarted: bool = False,
+    ) -> Result:
+        if on_output and text:
+            on_output(text)
+        took = time.monotonic() - started
+        size = len(text.encode("utf-8", "replace"))
+        return Result(command, status, text, took, self._cwd, size, False, "done", restarted, None, reason)
+
+    def _look_behind(self) -> int:
+        """What the command left running becomes jobs, and keeps its output to itself. How many jobs there are."""
+        bash = self._bash
+        self._jobs.stray(self._count, self._channel.take_left())
+        if bash is None or bash.alone():
+            self._jobs.forget()
+            return 0
+        if not self._jobs.note(self._count, self._command):
+            return 0
+        self._jobs.adopt(self._count, *bash.rotate())
+        return self._jobs.count
 
     def _alive_bash(self) -> tuple[Bash, bool]:
         """The shell, started again when it died between two commands (killed from outside, or by a job it left)."""
@@ -289,22 +314,20 @@ class Shell:
         assert self._bash is not None
         return self._bash, True
 
-    def _concluded(self, run: _Run, bash: Bash) -> int | None:
+    def _concluded(self, run: Execution, bash: Bash) -> int | None:
         """Take over what the report, or the dead shell, leaves behind; the status of the command."""
         status: int | None
         if run.reply is not None:
             status, self._cwd, moved = run.reply
+            self._exports = run.exports
             if moved:
-                self._note(run, f"the current folder is gone; now in {self._cwd}")
+                run.note(f"the current folder is gone; now in {self._cwd}")
         else:
-            status = bash.status() if run.why == "died" else None
-            # Folder and environment from the EXIT trap: unproven, but the shell is dead and nothing else is known.
-            begin = run.control.rfind(b"\0last\n")
-            fields = run.control[begin:].split(b"\0") if begin >= 0 else []
-            if len(fields) >= 6 and fields[4].startswith(b"/"):
-                self._cwd, self._exports = Path(os.fsdecode(fields[4])), fields[5]
+            status = bash.status() if run.ended == "died" else None
+            if last := run.last_words():
+                self._cwd, self._exports = last
             self._discard()
-        return {"timeout": 124, "interrupted": 130}.get(run.why, status)
+        return {"timeout": 124, "interrupted": 130}.get(run.ended, status)
 
     def _syntax_error(self) -> str | None:
         checked = subprocess.run(
@@ -317,222 +340,9 @@ class Shell:
             return None
         return clean(decode(checked.stderr.replace(f"{self._private}/command: ".encode(), b"bash: ")))
 
-    # ---- waiting -------------------------------------------------------------------------------------------------
-
-    def _wait(self, run: _Run, bash: Bash) -> None:
-        """Until the report, the death of the shell, or the last rung."""
-        tick, next_tick = TICK_FIRST, run.started + TICK_FIRST
-        while run.reply is None and not run.dead:
-            if run.hinted and not run.typed:
-                self._report(run, bash)
-            until = min(next_tick, run.next_rung or next_tick, run.deadline or next_tick)
-            try:
-                events = bash.poll.poll(max(0.0, until - time.monotonic()) * 1000)
-            except KeyboardInterrupt:  # ^C with Python's own handler means the same as interrupt()
-                self._interrupts += 1
-                events = []
-            for fd, _ in events:
-                self._event(fd, run, bash)
-            now = time.monotonic()
-            if run.reply is not None or run.dead:
-                break
-            if self._must_stop(run, now):
-                if run.starting or not self._climb(run, bash, now):
-                    break
-                tick = TICK_FIRST / 8
-                next_tick = now + tick
-            if now >= next_tick:
-                if not run.starting and not self._look(run, bash, now):
-                    break
-                run.dead = not bash.alive()
-                tick = min(tick * 1.5, 0.05 if run.rung else 0.12 if run.stream else TICK_LAST)
-                next_tick = now + tick
-        self._settle(run, bash)
-
-    def _event(self, fd: int, run: _Run, bash: Bash) -> None:
-        if fd == bash.control:
-            run.control += _read(fd)
-            run.hinted = True
-            self._parse(run)
-        elif fd == bash.output:
-            self._emit(run, _read(fd))
-        elif fd == bash.pty:
-            data = _read(fd)
-            if not data:
-                run.dead = not bash.alive()
-            run.said = (run.said + data)[-4096:]
-            if not run.starting and not (run.rung and not data.strip()):  # ^C has bash end its line
-                self._emit(run, data)
-        elif fd == self._wake_read:
-            _read(fd)
-        else:
-            run.dead = not bash.alive()
-
-    def _must_stop(self, run: _Run, now: float) -> bool:
-        """Whether the next rung is due: the deadline, an interrupt (each goes up one), or grace that ran out."""
-        if run.why == "done" and run.deadline is not None and now >= run.deadline:
-            run.why = "timeout"
-            return True
-        if self._interrupts and not run.starting:
-            self._interrupts -= 1
-            run.why = "interrupted" if run.why == "done" else run.why
-            return True
-        return bool(run.rung) and now >= run.next_rung
-
-    def _climb(self, run: _Run, bash: Bash, now: float) -> bool:
-        """The next rung of stopping a command; False when none is left but the shell itself."""
-        group = bash.foreground()
-        if run.rung >= len(RUNGS) or (run.rung and group == bash.group):  # bash itself is what does not stop
-            return False
-        if group > 0 and group != bash.group:
-            run.signalled.add(group)
-            processes.send_group(group, signal.SIGCONT)
-            processes.send_group(group, RUNGS[run.rung])
-        # bash as well: it would go on with the next command of the list, and may itself be the loop that runs.
-        processes.send(bash.group, signal.SIGCONT)
-        processes.send(bash.group, signal.SIGINT)
-        run.next_rung = now + GRACE
-        run.rung += 1
-        return True
-
-    def _look(self, run: _Run, bash: Bash, now: float) -> bool:
-        """A tick: is bash at its prompt without having reported? False when it must be given up."""
-        if run.stream and now - run.wrote_at > 0.1:
-            # what was held back as the beginning of a token is none: a token is written in one piece
-            self._show(run, run.pending)
-            run.pending = b""
-            run.stream.flush()
-        if self._crowded(run, bash):
-            run.why = "died" if run.why == "done" else run.why
-            self._note(run, f"stopped: it started more than {self.sandbox.limits.processes} processes")
-            return False
-        if not run.rung and not run.hinted and now - run.started < 0.2:
-            return True
-        group = bash.foreground()
-        at_prompt = group == bash.group and bash.at_prompt()
-        if at_prompt is not False:
-            patience = 0.15 if at_prompt else 1.0
-            if not run.typed or now - run.typed_at > patience:
-                if run.typed >= PATIENCE:
-                    run.why = "died" if run.why == "done" else run.why
-                    return False
-                self._report(run, bash)
-        elif now - run.wrote_at > 1.0 and run.ends_of_file < 3 and bash.reads_terminal():
-            # It asks the terminal itself (a password, a yes): nobody will answer, and end-of-file says so.
-            run.ends_of_file += 1
-            run.wrote_at = now
-            bash.end_of_file()
-        return True
-
-    def _crowded(self, run: _Run, bash: Bash) -> bool:
-        """A fork bomb. ulimit -u stops it, except for uid 0, whom the kernel exempts. Cheap until it is likely."""
-        most = self.sandbox.limits.processes
-        if not most or processes.crowd() - run.crowd < most:
-            return False
-        return processes.more_descendants_than(bash.child.pid, most)
-
-    def _settle(self, run: _Run, bash: Bash) -> None:
-        """Read what is still in the pipes; see that what was signalled is gone."""
-        if run.dead and run.why == "done" and not run.starting:
-            run.why = "died"
-        if run.reply is None:
-            bash.kill()
-        for fd in (bash.output, bash.control):
-            while data := _read(fd):
-                if fd == bash.output:
-                    self._emit(run, data)
-                else:
-                    run.control += data
-        if not run.marked:
-            self._emit(run, b"", final=True)
-        if run.signalled:
-            processes.end_groups(run.signalled - {bash.group}, GRACE / 4)
-        if run.typed > 1:
-            self._stale = [*self._stale[-7:], run.token]
-
-    def _report(self, run: _Run, bash: Bash) -> None:
-        run.typed += 1
-        run.typed_at = time.monotonic()
-        bash.report(run.token)
-
-    def _parse(self, run: _Run) -> None:
-        """Find our record in the control FIFO: NUL token LF NUL status NUL moved NUL folder NUL exports LF token
-        NUL."""
-        begin = run.control.find(b"\0" + run.token + b"\n")
-        end = run.control.find(b"\n" + run.token + b"\0", begin + 1)
-        if begin < 0 or end < 0:
-            run.control = run.control[-(1 << 20) :]
-            return
-        fields = run.control[begin:end].split(b"\0")
-        try:
-            status, moved, folder, exports = fields[2], fields[3], fields[4], fields[5]
-            run.reply = (int(status), Path(os.fsdecode(folder)), moved == b"1")
-        except (IndexError, ValueError):  # somebody wrote into it meanwhile; the next report will be whole
-            run.control = b""
-            return
-        self._exports = exports
-
-    # ---- output --------------------------------------------------------------------------------------------------
-
-    def _emit(self, run: _Run, data: bytes, final: bool = False) -> None:
-        """Output up to the token; the name of our file becomes ``bash``, as in ``bash -c``."""
-        if run.marked:
-            self._left = (self._left + data)[-(1 << 20) :]
-            return
-        if data:
-            run.wrote_at = time.monotonic()
-        data = run.pending + data
-        run.pending = b""
-        where = data.find(run.token)
-        if where >= 0:
-            run.marked, final = True, True
-            self._left = data[where + len(run.token) :]
-            data = data[:where]
-        for token in self._stale:
-            data = data.replace(token, b"")
-        data = data.replace(b"bash: " + self._needle, b"bash: ").replace(self._needle, b"bash: ")
-        if not final:
-            needles = (run.token, self._needle, b"bash: " + self._needle, *self._stale)
-            keep = max(_overlap(data, needle) for needle in needles)
-            if keep:
-                data, run.pending = data[:-keep], data[-keep:]
-        self._show(run, data)
-
-    def _note(self, run: _Run, text: str) -> None:
-        """A line of our own in the output."""
-        self._show(run, f"nimllm: {text}\n".encode("utf-8", "surrogateescape"))
-
-    def _show(self, run: _Run, data: bytes) -> None:
-        if data:
-            run.capture.add(data)
-            if run.stream:
-                run.stream.add(data)
-
-
-def _token() -> bytes:
-    return os.urandom(16).hex().encode()
-
 
 def _encoded(text: str) -> bytes:
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # a surrogate that stands for no byte
         return text.encode("utf-8", "replace")
-
-
-def _overlap(data: bytes, needle: bytes) -> int:
-    """Length of the longest end of ``data`` that begins ``needle``."""
-    tail = data[-(len(needle) - 1) :]
-    first = tail.find(needle[:1])
-    while first >= 0:
-        if needle.startswith(tail[first:]):
-            return len(tail) - first
-        first = tail.find(needle[:1], first + 1)
-    return 0
-
-
-def _read(fd: int) -> bytes:
-    try:
-        return os.read(fd, 1 << 18)
-    except OSError:  # nothing there (BlockingIOError), or every other end of the pty is closed (EIO)
-        return b""

@@ -72,7 +72,10 @@ LAST = r"""\unset -f \builtin printf
 
 
 def start_file(ulimits: str, folder: Path) -> str:
-    """The rcfile. ``restore`` holds the exported environment of a shell that died, as its ``export -p`` wrote it."""
+    """The rcfile. Its last line silences what bash says at its prompt of jobs that ended (their whole text): it would
+    stand in the output of whichever command comes next.
+
+    ``restore`` holds the exported environment of a shell that died, as its ``export -p`` wrote it."""
     return f"""{ulimits}
 set +o history +H
 PS0= PS1= PS2= PS4='+ ' FUNCNEST=3000
@@ -81,18 +84,19 @@ shopt -u checkwinsize
 . @DIR@/restore 2>/dev/null
 cd -- {shlex.quote(str(folder))} 2>/dev/null || cd -- @WORKSPACE@
 unset OLDPWD
+exec 2>/dev/null
 """
 
 
-def go_line(folder: Path) -> bytes:
+def go_line(folder: Path, output: str) -> bytes:
     where = shlex.quote(str(folder))
-    return rf"\. {where}/go </dev/null >{where}/output 2>&1".encode() + b"\n"
+    return rf"\. {where}/go </dev/null >{where}/{output} 2>&1".encode() + b"\n"
 
 
-def report_line(folder: Path, token: bytes) -> bytes:
+def report_line(folder: Path, output: str, token: bytes) -> bytes:
     where = shlex.quote(str(folder))
     return (
         rf"{{ nimllm_status=$? POSIXLY_CORRECT=1; \trap - DEBUG RETURN ERR; \. {where}/report {token.decode()}; "
-        rf"}} </dev/null >{where}/output 2>/dev/null".encode()
+        rf"}} </dev/null >{where}/{output} 2>/dev/null".encode()
         + b"\n"
     )

@@ -1,0 +1,160 @@
+"""The private folder of a shell: what bash sources, its FIFOs, its /tmp; what a killed harness left is swept away."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+import threading
+import time
+import weakref
+from pathlib import Path
+
+PREFIX = "nimllm-shell-"
+LOCK = "lock"  # held by the process that owns the folder: the system lets go of it whatever becomes of the process
+ABANDONED = 86_400.0  # seconds after which a folder without a lock file is nobody's
+_swept = threading.Event()
+
+
+class PrivateFolder:
+    """A folder only we may enter, in the temporary folder. ``mark`` names the processes of the shell."""
+
+    def __init__(self) -> None:
+        self.mark = os.urandom(8).hex()
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.write(self._lock, self.mark.encode())
+        self._remove = weakref.finalize(self, _remove, self.path, self._lock)
+        if not _swept.is_set():
+            _swept.set()
+            threading.Thread(target=sweep, name="nimllm-sweep", daemon=True).start()
+
+    def remove(self) -> None:
+        """A second call does nothing."""
+        self._remove()
+
+
+def _remove(path: Path, lock: int) -> None:
+    remove_tree(path)
+    os.close(lock)
+
+
+def remove_tree(path: Path) -> None:
+    """Removes what it can; folders that a command closed to itself are opened first."""
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        for folder, _, _ in os.walk(path):
+            for name in os.listdir(folder) if os.access(folder, os.R_OK) else ():
+                inner = os.path.join(folder, name)
+                try:
+                    if stat.S_ISDIR(os.lstat(inner).st_mode):
+                        os.chmod(inner, 0o700)
+                except OSError:
+                    continue
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def sweep(folder: Path | None = None) -> list[Path]:
+    """Remove the private folders whose owners are dead, and end what runs of their shells; the folders removed.
+
+    Only folders of this user, and only those whose lock nobody holds.
+    """
+    removed = []
+    try:
+        entries = list(os.scandir(folder or tempfile.gettempdir()))
+    except OSError:
+        return []
+    for entry in entries:
+        if not entry.name.startswith(PREFIX):
+            continue
+        try:
+            found = entry.stat(follow_symlinks=False)
+            if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
+                continue
+            mark = _abandoned(Path(entry.path), found.st_mtime)
+        except OSError:
+            continue
+        if mark is None:
+            continue
+        for pid in marked(mark) if mark else ():
+            try:
+                os.kill(pid, 9)
+            except OSError:
+                continue
+        remove_tree(Path(entry.path))
+        removed.append(Path(entry.path))
+    return removed
+
+
+def _abandoned(path: Path, changed: float) -> str | None:
+    """The mark of a folder whose owner is dead; empty when it had none; None while it may be in use."""
+    try:
+        lock = os.open(path / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return "" if time.time() - changed > ABANDONED else None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        text = os.read(lock, 64).decode("ascii", "replace")
+    except OSError:
+        return None
+    finally:
+        os.close(lock)
+    if len(text) == 16:
+        return text
+    return "" if time.time() - changed > 60.0 else None  # made, and not yet locked
+
+
+def marked(mark: str) -> list[int]:
+    """Processes that carry ``mark`` in their environment (shells without a pid namespace of their own)."""
+    needle = f"NIMLLM_SHELL={mark}".encode()
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            try:
+                with open(f"/proc/{name}/environ", "rb") as file:
+                    if needle in file.read().split(b"\0"):
+                        found.append(int(name))
+            except OSError:
+                continue
+    return found
+
+
+_GUARD = r"""
+read -r _
+for round in {1..40}; do
+  found=
+  for file in /proc/[0-9]*/environ; do
+    if grep -qzxF "NIMLLM_SHELL=$1" "$file" 2>/dev/null; then
+      file=${file#/proc/}; kill -9 "${file%/environ}" 2>/dev/null && found=1
+    fi
+  done
+  [ "$found" ] || exit 0
+done
+"""
+
+
+class Guard:
+    """A process that ends what carries ``mark`` when we are gone, however we went: it waits for the end of a pipe.
+
+    For shells without a pid namespace, whose jobs nothing else would end.
+    """
+
+    def __init__(self, bash: str, mark: str) -> None:
+        self._process = subprocess.Popen(
+            [bash, "--norc", "--noprofile", "-c", _GUARD, "nimllm-guard", mark],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={"PATH": os.defpath, "LC_ALL": "C"},
+            start_new_session=True,
+        )
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
