@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import sys
-import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nimllm import errors, places
 from nimllm.agent import equipment
-from nimllm.agent.display import one_line
-from nimllm.agent.events import EventHooks, Events
-from nimllm.agent.face import Face, Silence
+from nimllm.agent.events import EventHooks, Events, open_events
+from nimllm.agent.face import Face
 from nimllm.agent.loop import Agent
-from nimllm.errors import NimError, UsageError
+from nimllm.agent.signals import Stop
+from nimllm.errors import UsageError
 
 SHOWN_ALONE = 1_000_000  # characters of one output that -p shows
 if TYPE_CHECKING:  # pydantic builds the records' models in 0.1 s, which the first token need not wait for
     from nimllm.agent.log import TaskLog
     from nimllm.agent.records import TaskRecord
+    from nimllm.tools.policy import Verdict
 
 MAX_STDIN = 10_000_000  # bytes read for ``-p -``
+_OF_TASKS = ("report", "junit", "record", "only", "jobs", "repeat", "fail_fast", "solution")
+
+
+def open_descriptors() -> None:
+    """Standard streams that were closed lead to /dev/null: the next file opened would take their numbers."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
 
 
 def main(args: Namespace) -> int:
@@ -38,17 +44,28 @@ def main(args: Namespace) -> int:
         from nimllm.agent import plans
 
         return plans.main(args)
-    for flag, needs in (("requests", "plan_only"), ("output", "plan_only"), ("report", "tasks")):
-        if getattr(args, flag) is not None and not getattr(args, needs):
-            raise UsageError(f"--{flag} goes with --{needs.replace('_', '-')}")
+    for flag, needs in (("requests", "plan_only"), ("output", "plan_only"), *((flag, "tasks") for flag in _OF_TASKS),
+                        ("output_last", "prompt")):
+        if getattr(args, flag) not in (None, False, 1) and not getattr(args, needs):
+            raise UsageError(f"--{flag.replace('_', '-')} goes with " + ("-p" if needs == "prompt" else
+                                                                         f"--{needs.replace('_', '-')}"))
     if args.max_steps < 1 or args.timeout <= 0 or (args.task_timeout is not None and args.task_timeout <= 0):
         raise UsageError("--max-steps, --timeout and --task-timeout must be positive")
+    if args.max_output is not None and args.max_output < 1:
+        raise UsageError("--max-output must be positive")
+    if args.quiet and args.verbose:
+        raise UsageError("--quiet and --verbose cannot be used together", "", "give one of them")
     if args.prompt is not None and args.tasks:
         raise UsageError("-p and --tasks cannot be used together", "", "give one of them")
+    open_descriptors()
     if args.tasks:
-        return run_tasks(args)
+        from nimllm.agent import scripted
+
+        return scripted.main(args)
     if args.prompt is not None:
         return run_one(args)
+    if args.dry_run:
+        raise UsageError("--dry-run needs -p or --tasks", "", "add -p TEXT or --tasks FILE")
     if args.json:
         raise UsageError("--json needs -p or --tasks", "a session is for people", "add -p TEXT or --tasks FILE")
     from nimllm.agent import session
@@ -70,58 +87,6 @@ def read_prompt(given: str) -> str:
                          ) from None
 
 
-class Stop:
-    """^C and SIGTERM while tasks run: the running agent is stopped, and ``code`` says by what."""
-
-    def __init__(self) -> None:
-        self.code: int | None = None
-        self.agent: Agent | None = None
-        self.remembering = False  # only the memory's worker is waited for, and it cannot be stopped
-
-    def attach(self, agent: Agent) -> None:
-        self.agent = agent
-        if self.code is not None:
-            agent.stop()
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        again = self.code is not None
-        self.code = errors.INTERRUPTED if number == signal.SIGINT else errors.TERMINATED
-        if self.remembering:
-            if again:
-                raise SystemExit(self.code)  # the worker ends its update by itself
-            sys.stderr.write("nimllm: the memory update ends first (again: leave it to the background)\n")
-        elif self.agent is not None:
-            self.agent.stop()
-        elif number == signal.SIGINT:
-            raise KeyboardInterrupt
-        else:
-            raise SystemExit(self.code)
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Nothing runs but the memory's worker."""
-        self.remembering = True
-        try:
-            yield
-        finally:
-            self.remembering = False
-
-    @contextmanager
-    def listening(self) -> Iterator[Stop]:
-        old = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield self
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
-
-
-def _events(args: Namespace) -> Events:
-    from nimllm.tools.redact import redact
-
-    return Events(sys.stdout if args.json else None, redact)
-
-
 # ---- one task ----------------------------------------------------------------------------------------------------
 
 
@@ -133,7 +98,14 @@ def run_one(args: Namespace) -> int:
     asking = equipment.interactive() and not args.json
     mode = equipment.mode_of(args, asking)
     workspace = equipment.workspace_of(args)
-    events = _events(args)
+    if args.dry_run:
+        from nimllm.agent import plans
+
+        return plans.dry_run(args, request, mode, workspace, asking)
+    last = Path(args.output_last) if args.output_last else None
+    if last is not None and (last.is_dir() or not os.access(last.absolute().parent, os.W_OK)):
+        raise UsageError(f"cannot write {last}", "", "give another --output-last")
+    events = open_events(args.json)
     places.state_folder("tasks")  # an unwritable home is found out before anything runs
     with Stop().listening() as stop:
         box = equipment.open_sandbox(args, workspace, mode)
@@ -141,35 +113,63 @@ def run_one(args: Namespace) -> int:
         shell = Shell(workspace, box)
         try:
             agent = Agent(model.generator, shell, mode, max_steps=args.max_steps, step_timeout=args.timeout,
-                          task_timeout=args.task_timeout, seed=args.seed)
+                          task_timeout=args.task_timeout, seed=args.seed, **equipment.agent_options(args))
             stop.attach(agent)
             events.on_gone = agent.stop
-            events.emit("session.started", model=model.name, base=model.base, mode=mode, sandbox=box.level,
-                        workspace=str(workspace), memory=args.memory)
+            events.started(model=model.name, base=model.base, mode=mode, sandbox=box.level, network=args.network,
+                           workspace=str(workspace), memory=args.memory)
             events.emit("task.started", task="1", request=request)
             face = _face(args, asking)
-            result = agent.task(request, EventHooks(events, face, "1"))
+            hooks = EventHooks(events, face, "1", args.max_output, agent.stop)
+            result = agent.task(request, hooks)
         finally:
             shell.close()
-            stop.agent = None
+            stop.detach()
+        hooks.conclude(result, stop.code)
         code = stop.code or (errors.TASK_FAILED if events.gone else result.code)
         if code != errors.OK and result.limit:
             face.say(f"nimllm: {result.limit}", "warn")
-        log = _log(args, model, events, face.say, mode=mode, sandbox=box.level, workspace=str(workspace))
+        if last is not None:
+            from nimllm.agent.scripted import write_file
+
+            write_file(last, (result.shown.rstrip("\n") + "\n").encode("utf-8", "backslashreplace"), "output-last")
+        log = task_log(args, model, events, face.say, mode=mode, sandbox=box.level, workspace=str(workspace))
         log.add(result, learn=stop.code is None)
-        with stop.waiting():
+        with stop.remembering():
             log.wait()
+        if args.verbose:
+            face.say(f"{len(result.commands)} commands, {result.tokens} tokens at {result.tokens_per_second:.0f} a "
+                     f"second, {result.seconds:.1f} s, sandbox {box.level}, exit {code}", "dim")
+        code = stop.code or errors.worst((code, errors.MEMORY if log.failed else errors.OK))
         events.emit("task.completed" if code == errors.OK else "task.failed", task="1", exit_code=code,
                     ended=result.ended, reason=result.limit, outcome=result.outcome[0], by=result.outcome[1],
                     seconds=round(result.seconds, 3))
-        events.emit("session.ended", exit_code=stop.code or code)
-        return stop.code or code
+        events.emit("session.ended", exit_code=code, tasks=1, passed=int(code == errors.OK),
+                    failed=int(code != errors.OK), seconds=round(result.seconds, 3))
+        return code
+
+
+class Quiet(Face):
+    """Outputs and answers only."""
+
+    def write(self, name: str, text: str, style: str = "") -> None:
+        if name == self.out and self.out != self.err:
+            super().write(self.out, text, style)
+
+
+class Chatty(Face):
+    """Says of each command why it may run, too."""
+
+    def started(self, command: str, verdict: Verdict) -> None:
+        super().started(command, verdict)
+        self.say(f"  {verdict.action}: {verdict.reason}" + (f"  [{verdict.rule}]" if verdict.rule else ""), "dim")
 
 
 def _face(args: Namespace, asking: bool) -> Face:
     """Who shows the one task: outputs and answer on standard output (with --json: on standard error, like the rest)."""
     if not asking:
-        return Face("stderr" if args.json else "stdout", plain=args.plain, shown=SHOWN_ALONE)
+        kind = Quiet if args.quiet else Chatty if args.verbose else Face
+        return kind("stderr" if args.json else "stdout", plain=args.plain, shown=SHOWN_ALONE)
     from nimllm.agent.asking import AskingFace
     from nimllm.agent.console import Console
 
@@ -177,9 +177,9 @@ def _face(args: Namespace, asking: bool) -> Face:
     return AskingFace(console, "stdout", "stderr", args.plain, SHOWN_ALONE)
 
 
-def _log(args: Namespace, model: equipment.Model, events: Events, say: Callable[[str], None], **about: str) -> TaskLog:
-    """The task log and the memory behind it, reporting to both faces."""
-
+def task_log(args: Namespace, model: equipment.Model | None, events: Events, say: Callable[[str], None], **about: str
+             ) -> TaskLog:
+    """The task log and the memory behind it, reporting to both faces. Without a model nothing is learnt."""
     from nimllm.agent import records
     from nimllm.agent.log import TaskLog
 
@@ -188,105 +188,6 @@ def _log(args: Namespace, model: equipment.Model, events: Events, say: Callable[
         kind = {"accepted": "committed"}.get(record.memory.state, record.memory.state)
         events.emit(f"memory.{kind}", task=record.name or "1", **record.memory.model_dump())
 
+    if model is None:
+        return TaskLog(places.shipped_model(), "off", args.memory_method, remembered, **about)
     return TaskLog(model.run, args.memory, args.memory_method, remembered, model=model.name, base=model.base, **about)
-
-
-# ---- scripted tasks ----------------------------------------------------------------------------------------------
-
-
-def run_tasks(args: Namespace) -> int:
-    """``--tasks``: every task in a workspace of its own. Exit 0 when all passed, 1 when not."""
-    from nimllm.agent import tasks as scripted
-    from nimllm.agent.log import Verdict
-    from nimllm.agent.progress import Progress
-
-    if args.cd:
-        raise UsageError("--cd and --tasks cannot be used together", "each task gets a fresh folder", "leave out --cd")
-    todo = scripted.read_tasks(Path(args.tasks))
-    report = Path(args.report) if args.report else None
-    if report is not None and not os.access(report.parent, os.W_OK):
-        raise UsageError(f"cannot write the report {report}", f"{report.parent} is not a writable folder",
-                         "give another --report")
-    mode = equipment.mode_of(args, interactive=False)
-    events = _events(args)
-    places.state_folder("tasks")
-    start = time.monotonic()
-    reports: list[scripted.TaskReport] = []
-    with Stop().listening() as stop:
-        model = equipment.load_model(args, args.memory != "off")
-        level: list[str] = []
-
-        def workplace(folder: Path) -> Any:
-            box = equipment.open_sandbox(args, folder, mode, throwaway=True)
-            level[:] = [box.level]
-            return box
-
-        bench = scripted.Bench(model.generator, workplace, mode, args.max_steps, args.timeout, args.task_timeout,
-                               args.seed, stop.attach)
-        events.emit("session.started", model=model.name, base=model.base, mode=mode, memory=args.memory,
-                    tasks=len(todo))
-        with Progress(len(todo), "tasks", plain=args.plain) as progress:
-            log = _log(args, model, events, lambda text: progress.line(f"      {text}"), mode=mode)
-            made: dict[str, TaskRecord] = {}
-            for task in todo:
-                progress.now(task.id)
-                events.emit("task.started", task=task.id, request=task.request)
-                done = bench.run(task, EventHooks(events, Silence(progress.line), task.id))
-                stop.agent = None
-                if stop.code is not None or events.gone:
-                    break
-                reports.append(done)
-                for check in done.checks:
-                    events.emit("check.completed", task=task.id, **check.model_dump())
-                events.emit("task.completed" if done.passed else "task.failed", task=task.id, exit_code=done.code,
-                            seconds=round(done.seconds, 3), error=done.error)
-                progress.step(_task_line(done))
-                if done.result is not None:
-                    verdict = Verdict(done.passed, done.checks, done.error) if done.checks else None
-                    made[done.id] = log.add(done.result, verdict, learn=task.memory, name=task.id, sandbox=level[0])
-            seconds = time.monotonic() - start
-            passed = sum(done.passed for done in reports)
-            progress.line(f"{passed} of {len(todo)} passed in {seconds:.0f} s")
-            if log.pending:
-                progress.line(f"      {log.pending} memory updates are still to come")
-            with stop.waiting():
-                log.wait()
-        code = stop.code or (errors.OK if passed == len(todo) else errors.TASK_FAILED)
-        totals = {"tasks": len(todo), "passed": passed, "failed": len(todo) - passed, "seconds": round(seconds, 3),
-                  "seconds_with_memory": round(time.monotonic() - start, 3), "exit_code": code,
-                  "remembered": sum(record.memory.state == "accepted" for record in made.values())}
-        if report is not None:
-            rows = []
-            for done in reports:
-                record = made.get(done.id)
-                done.record = record.id if record else ""
-                rows.append({**done.row(record.memory.id if record else None),
-                             "memory_state": record.memory.state if record else "off"})
-            _write_report(report, {"model": model.name, "base": model.base, "mode": mode,
-                                   "sandbox": level[0] if level else "", "seed": args.seed, "totals": totals,
-                                   "tasks": rows})
-        events.emit("session.ended", **totals)
-        return code
-
-
-def _task_line(done: Any) -> str:
-    word = "pass" if done.passed else "FAIL"
-    failed = [check for check in done.checks if not check.passed]
-    why = "" if done.passed else f"  {done.error or (failed[0].check if failed else '')}"
-    if not done.passed and done.result is not None and done.result.limit:
-        why += f" [{done.result.limit}]"
-    elif failed and not done.error and failed[0].detail:
-        why += f" ({failed[0].detail})"
-    commands = "; ".join(one_line(step.command, 60) for step in (done.result.commands if done.result else ()))
-    return one_line(f"{word}  {done.id:<24} {done.seconds:5.1f} s  {commands}{why}", 200)
-
-
-def _write_report(path: Path, data: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise NimError(f"cannot write the report {path}", error.strerror or str(error), "give another --report",
-                       errors.USAGE) from None

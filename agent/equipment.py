@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nimllm import places
 from nimllm.errors import SANDBOX, NimError, UsageError
@@ -106,6 +106,11 @@ def open_sandbox(args: Namespace, workspace: Path, mode: str, throwaway: bool = 
         raise NimError("mode auto runs commands without asking, and there is no sandbox", box.reason,
                        "install bubblewrap, use --mode ask, or accept the risk with --mode full", SANDBOX)
     return box
+
+
+def agent_options(args: Namespace) -> dict[str, Any]:
+    """What the command line says of how the agent works, for its constructor, beyond limits and the seed."""
+    return {}
 
 
 def interactive() -> bool:

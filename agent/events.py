@@ -1,9 +1,7 @@
 """JSONL events: one object per line on standard output, nothing else there.
 
 Every event holds ``v`` (1), ``ts`` (seconds since 1970), ``session``, ``seq`` (1, 2, ...), ``type`` and fields of its
-own. Types: session.started, task.started, plan, approval.requested, approval.decided, step.started, step.output,
-step.completed, answer, check.completed, memory.committed, memory.pending, memory.rejected, memory.failed, warning,
-task.completed, task.failed, session.ended.
+own. ``agent/vocabulary.py`` defines every type with its fields, ``docs/events.md`` says them in words.
 """
 
 from __future__ import annotations
@@ -11,20 +9,41 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import IO, Any, Protocol
 
+from nimllm import __version__, errors
+from nimllm.agent import denials
 from nimllm.agent.loop import Hooks
-from nimllm.agent.results import Decision, Step
+from nimllm.agent.results import Decision, Step, TaskResult
 
 OUTPUT_PER_EVENT = 8192  # characters of one step.output
 
 
 class Redactor(Protocol):
     def __call__(self, text: str) -> str: ...
+
+
+class Sink(Protocol):
+    """Whatever takes events: a stream of them, a transcript, several."""
+
+    def emit(self, type: str, **fields: Any) -> None: ...
+
+
+class Many:
+    """Several sinks as one."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self.sinks = sinks
+
+    def emit(self, type: str, **fields: Any) -> None:
+        for sink in self.sinks:
+            sink.emit(type, **fields)
 
 
 class Events:
@@ -35,8 +54,22 @@ class Events:
         self.session = session or secrets.token_hex(4)
         self.gone = False  # the reader has closed its end
         self.on_gone: Callable[[], object] = lambda: None
+        self.owned = False  # the stream is a file of ours
         self._seq = 0
         self._lock = threading.Lock()
+
+    def started(self, **fields: Any) -> None:
+        """The first event: ``model``, ``base``, ``mode``, ``memory``, ``network`` and what else is known."""
+        self.emit("session.started", version=__version__, **fields)
+
+    def __enter__(self) -> Events:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes what :func:`open_events` opened."""
+        if self.owned and self.stream is not None:
+            self.stream.close()
+            self.stream = None
 
     def emit(self, type: str, **fields: Any) -> None:
         """Never raises for a reader that left: ``gone`` is set, ``on_gone`` called once, later events are dropped.
@@ -56,7 +89,15 @@ class Events:
             self.stream.write(json.dumps({**event, **clean}, ensure_ascii=True) + "\n")
             self.stream.flush()
         except (BrokenPipeError, ValueError):
-            self.stream, self.gone = None, True
+            self._lost()
+        except OSError:  # a full disk: what was written so far stays, and the task goes on
+            if not self.owned:
+                self._lost()
+
+    def _lost(self) -> None:
+        self.gone = not self.owned
+        self.stream = None
+        if self.gone:
             drop_stdout()
             self.on_gone()
 
@@ -68,6 +109,22 @@ class Events:
         return [self._cleaned(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def open_events(to: bool | Path) -> Events:
+    """Events on standard output (True), nowhere (False), or in a new file, 0600; NimError 2 when it cannot be made."""
+    from nimllm.tools.redact import redact
+
+    if not isinstance(to, Path):
+        return Events(sys.stdout if to else None, redact)
+    try:
+        to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise errors.UsageError(f"cannot write {to}", error.strerror or str(error), "give another folder") from None
+    events = Events(os.fdopen(fd, "w", encoding="utf-8"), redact)
+    events.owned = True
+    return events
+
+
 def drop_stdout() -> None:
     """Points descriptor 1 at /dev/null, so that the interpreter's last flush does not fail a second time."""
     try:
@@ -77,10 +134,16 @@ def drop_stdout() -> None:
 
 
 class EventHooks(Hooks):
-    """Reports a task as events and passes everything on to another face (the human one, on standard error)."""
+    """Reports a task as events and passes everything on to another face (the human one, on standard error).
 
-    def __init__(self, events: Events, face: Hooks, task: str) -> None:
+    ``stop`` is called when the outputs of the task are more than ``most`` bytes (None: never).
+    """
+
+    def __init__(self, events: Sink, face: Hooks, task: str, most: int | None = None,
+                 stop: Callable[[], object] = lambda: None) -> None:
         self.events, self.face, self.task = events, face, task
+        self.stop = stop
+        self._most = self._left = most
         self._step = 0
 
     def plan_text(self, piece: str) -> None:
@@ -99,9 +162,19 @@ class EventHooks(Hooks):
     def started(self, command: str, verdict: Any) -> None:
         self._step += 1
         self.face.started(command, verdict)
-        self.events.emit("step.started", task=self.task, step=self._step, command=command, verdict=verdict.action)
+        self.events.emit("step.started", task=self.task, step=self._step, command=command, verdict=verdict.action,
+                         rule=verdict.rule, reason=verdict.reason)
+
+    def conclude(self, result: TaskResult, signalled: int | None) -> None:
+        """Says why the task ended when it was ``stop`` that ended it, and no signal."""
+        if self._left is not None and self._left < 0 and signalled is None:
+            result.ended, result.limit = "output", f"stopped after {self._most:,} bytes of output (--max-output)"
 
     def output(self, text: str) -> None:
+        if self._left is not None and self._left >= 0:
+            self._left -= len(text.encode("utf-8", "replace"))
+            if self._left < 0:
+                self.stop()
         self.face.output(text)
         for start in range(0, len(text), OUTPUT_PER_EVENT):
             self.events.emit("step.output", task=self.task, step=self._step, tainted=True,
@@ -111,9 +184,12 @@ class EventHooks(Hooks):
         if not step.ran:
             self._step += 1
         self.face.finished(step)
-        self.events.emit("step.completed", task=self.task, step=self._step, command=step.command, ended=step.ended,
-                         exit=step.status, duration=round(step.seconds, 3), cwd=step.cwd, bytes=step.output_bytes,
-                         truncated=step.truncated, reason=step.reason)
+        self.events.emit("step.completed", task=self.task, step=self._step, command=step.command, by=step.by,
+                         ended=step.ended, exit=step.status, signal=_signal(step), duration=round(step.seconds, 3),
+                         cwd=step.cwd, bytes=step.output_bytes, truncated=step.truncated,
+                         sandbox_denied=denials.denied(step), tainted=step.ran, reason=step.reason)
+        if step.restarted:
+            self.events.emit("shell.restarted", task=self.task, step=self._step, cwd=step.cwd)
 
     def answer_text(self, piece: str) -> None:
         self.face.answer_text(piece)
@@ -125,3 +201,13 @@ class EventHooks(Hooks):
     def notice(self, text: str) -> None:
         self.face.notice(text)
         self.events.emit("warning", task=self.task, text=text)
+
+
+def _signal(step: Step) -> str | None:
+    """The name of the signal that ended the command, as far as its exit status tells."""
+    if not step.ran or step.status is None or step.status <= 128:
+        return None
+    try:
+        return signal.Signals(step.status - 128).name
+    except ValueError:
+        return None

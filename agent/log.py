@@ -40,6 +40,11 @@ class TaskLog:
     def pending(self) -> int:
         return self.memories.pending
 
+    @property
+    def failed(self) -> int:
+        """Updates that broke; one that the gate held back did not."""
+        return self.memories.failed
+
     def add(self, result: TaskResult, verdict: Verdict | None = None, learn: bool = True, **about: str) -> TaskRecord:
         """Writes the record, redacted, and queues what may be learnt. NimError 3 when it cannot be written."""
         from nimllm.tools.redact import redact

@@ -346,9 +346,7 @@ class Agent:
             done = self.shell.run(step.command, timeout=timeout, on_output=hooks.output)
         finally:
             self._running.clear()
-        step.ended, step.status, step.output = done.ended, done.status, done.output
-        step.output_bytes, step.truncated, step.seconds, step.cwd = (
-            done.bytes, done.truncated, done.seconds, str(done.cwd))
+        step.take(done)
         step.after = self._snapshot("after", step, hooks) if step.snapshot else None
         hooks.finished(step)
         if done.restarted:

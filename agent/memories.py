@@ -36,6 +36,7 @@ class Memories:
         self._pending = 0
         self._thread: threading.Thread | None = None
         self.remembered = 0  # accepted updates of this session
+        self.failed = 0  # updates that broke: a locked or damaged store, no room
 
     @property
     def pending(self) -> int:
@@ -75,6 +76,7 @@ class Memories:
             record, episode = job
             record.memory = self._update(episode)
             self.remembered += record.memory.state == "accepted"
+            self.failed += record.memory.state == "failed"
             try:
                 records.write(record)
             except NimError as error:
@@ -103,6 +105,8 @@ def summary(made: Record, seconds: float) -> MemoryRecord:
     return MemoryRecord(
         state=made.state if made.state != "reverted" else "rejected", id=made.id or None, method=made.method,
         loss_before=made.loss_before, loss_after=made.loss_after, entries=made.entries, bytes=made.bytes,
-        perplexity_ratio=made.perplexity_ratio, probes_before=made.probes_before, probes_after=made.probes_after,
-        detail=made.reason, seconds=round(seconds, 2),
+        norm=made.norm,
+        weights=made.weights_after or None, perplexity_ratio=made.perplexity_ratio,
+        probes_before=made.probes_before, probes_after=made.probes_after, detail=made.reason,
+        seconds=round(seconds, 2),
     )

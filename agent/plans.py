@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from nimllm.agent import equipment
+from nimllm.agent.display import visible
 from nimllm.agent.loop import Agent
-from nimllm.errors import GAVE_UP, OK, USAGE, NimError, UsageError
+from nimllm.errors import BLOCKED, GAVE_UP, OK, USAGE, NimError, UsageError
 
 
 class Folder:
@@ -62,6 +63,37 @@ def main(args: Namespace) -> int:
     finally:
         temporary.unlink(missing_ok=True)
     return OK
+
+
+def dry_run(args: Namespace, request: str, mode: str, workspace: Path, asking: bool) -> int:
+    """``--dry-run``: plan, command and what the policy says of it; nothing is executed, nothing is learnt.
+
+    The exit code is that of the run as far as it can be told: 4 when the command would not run without a person, and
+    there is none; 9 without a command.
+    """
+    from nimllm.agent.events import open_events
+    from nimllm.tools import policy
+
+    model = equipment.load_model(args, args.memory != "off")
+    plan, command = _planner(model.generator, workspace, args.seed).first_command(request)
+    code, verdict = (GAVE_UP, None) if not command else (OK, policy.judge(command, mode, (), workspace))
+    if verdict is not None and (verdict.action == "refuse" or (verdict.action == "ask" and not asking)):
+        code = BLOCKED
+    events = open_events(args.json)
+    events.started(model=model.name, base=model.base, mode=mode, network=args.network, workspace=str(workspace),
+                   memory="off", dry_run=True)
+    events.emit("task.started", task="1", request=request)
+    events.emit("plan", task="1", text=plan)
+    if verdict is not None:
+        events.emit("step.proposed", task="1", step=1, command=command, verdict=verdict.action, reason=verdict.reason,
+                    rule=verdict.rule)
+    events.emit("session.ended", exit_code=code, tasks=1, passed=0, failed=0, seconds=0.0)
+    if not args.json:
+        print(f"plan     {visible(plan)}")
+        print(f"command  {visible(command)}" if verdict else "command  (none that can be used)")
+        if verdict is not None:
+            print(f"verdict  {verdict.action}: {visible(verdict.reason)}")
+    return code
 
 
 def _planner(generator: Any, workspace: Path, seed: int) -> Agent:

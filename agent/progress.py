@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import Any
@@ -13,13 +14,15 @@ LINES_EVERY = 10.0  # seconds between plain lines about nothing but progress
 class Progress:
     """``with Progress(total, "tasks") as progress: progress.step("line to keep")``."""
 
-    def __init__(self, total: int, what: str, plain: bool = False, every: float = LINES_EVERY) -> None:
-        self.total, self.what, self.done = total, what, 0
+    def __init__(self, total: int, what: str, plain: bool = False, every: float = LINES_EVERY,
+                 quiet: bool = False) -> None:
+        self.total, self.what, self.done, self.quiet = total, what, 0, quiet
+        self._lock = threading.Lock()  # tasks may run side by side
         self._every = every
         self._bar: Any = None
         self._task: Any = None
         self._last = self._start = time.monotonic()
-        if sys.stderr.isatty() and not plain:
+        if sys.stderr.isatty() and not plain and not quiet:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
             from rich.progress import Progress as Bar
@@ -45,10 +48,11 @@ class Progress:
 
     def line(self, text: str) -> None:
         """A line that stays."""
-        if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False)
-        else:
-            print(text, file=sys.stderr, flush=True)
+        with self._lock:
+            if self._bar is not None:
+                self._bar.console.print(text, markup=False, highlight=False)
+            elif not self.quiet:
+                print(text, file=sys.stderr, flush=True)
 
     def step(self, text: str = "") -> None:
         """One more is done; ``text`` stays when not empty."""

@@ -43,6 +43,7 @@ class CommandRecord(BaseModel):
 
 class MemoryRecord(BaseModel):
     """What the update did: losses in nats per token, ``entries`` changed weights, ``bytes`` of the delta on disk,
+    ``norm`` of it by that of the tensors it touches, ``weights``: fingerprint of the weights with it,
     ``perplexity_ratio`` after / before on a fixed text, probes answered rightly before and after."""
 
     model_config = ConfigDict(extra="forbid")
@@ -54,6 +55,8 @@ class MemoryRecord(BaseModel):
     loss_after: float | None = None
     entries: int | None = None
     bytes: int | None = None
+    norm: float | None = None
+    weights: str | None = None
     perplexity_ratio: float | None = None
     probes_before: str | None = None
     probes_after: str | None = None

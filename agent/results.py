@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from nimllm import errors
+
+if TYPE_CHECKING:
+    from nimllm.tools.shell import Result
 
 By = Literal["model", "user"]
 Decided = Literal["accept", "always", "edit", "reject", "abort", "blocked"]
 StepEnd = Literal["done", "timeout", "interrupted", "died", "refused", "rejected", "blocked"]
-TaskEnd = Literal["answered", "steps", "time", "context", "loop", "blocked", "aborted", "interrupted", "gave-up"]
+TaskEnd = Literal["answered", "steps", "time", "output", "context", "loop", "blocked", "aborted", "interrupted",
+                  "gave-up"]
 RAN: frozenset[str] = frozenset({"done", "timeout", "interrupted", "died"})
 
 
@@ -47,6 +51,14 @@ class Step:
     snapshot: str | None = None
     after: str | None = None  # the snapshot taken when the command had ended
     plan: str | None = None  # the plan it followed, when its rejection made another one
+    restarted: bool = False  # a new shell is in the place of the one that ended with it
+
+    def take(self, done: Result) -> None:
+        """Fills in what the shell says of the command."""
+        self.ended, self.status, self.output = done.ended, done.status, done.output
+        self.output_bytes, self.truncated, self.seconds, self.cwd = (
+            done.bytes, done.truncated, done.seconds, str(done.cwd))
+        self.restarted = done.restarted
 
     @property
     def ran(self) -> bool:
@@ -106,9 +118,9 @@ class TaskResult:
     @property
     def code(self) -> int:
         """The exit code of ``-p``, by how the task ended."""
-        codes = {"steps": errors.LIMIT, "time": errors.LIMIT, "context": errors.LIMIT, "loop": errors.GAVE_UP,
-                 "gave-up": errors.GAVE_UP, "blocked": errors.BLOCKED, "aborted": errors.BLOCKED,
-                 "interrupted": errors.INTERRUPTED}
+        codes = {"steps": errors.LIMIT, "time": errors.LIMIT, "output": errors.LIMIT, "context": errors.LIMIT,
+                 "loop": errors.GAVE_UP, "gave-up": errors.GAVE_UP, "blocked": errors.BLOCKED,
+                 "aborted": errors.BLOCKED, "interrupted": errors.INTERRUPTED}
         if self.ended != "answered":
             return codes[self.ended]
         ran = self.commands

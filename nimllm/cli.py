@@ -74,8 +74,9 @@ def _agent(parser: argparse.ArgumentParser) -> None:
     _model(parser)
     _memory(parser)
     parser.add_argument("-p", dest="prompt", metavar="TEXT", help="one task, then exit (- reads standard input)")
-    parser.add_argument("--tasks", metavar="FILE", help="scripted tasks (YAML or JSONL) with checks")
-    parser.add_argument("--report", metavar="FILE", help="with --tasks: write a JSON report")
+    parser.add_argument("--dry-run", action="store_true", help="show plan, command and verdict; run nothing")
+    parser.add_argument("--output-last", metavar="FILE", help="with -p: write last output and answer there, too")
+    _scripted(parser)
     parser.add_argument("--plan-only", action="store_true", help="print the command for each request; run nothing")
     parser.add_argument("--requests", metavar="FILE", help='with --plan-only: JSONL rows {"query": …}')
     parser.add_argument("--output", metavar="FILE", help='with --requests: write rows {"query": …, "command": …}')
@@ -103,8 +104,25 @@ def _agent(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-steps", type=int, default=6, metavar="N", help="commands per task (default 6)")
     parser.add_argument("--timeout", type=float, default=60.0, metavar="S", help="seconds per command (default 60)")
     parser.add_argument("--task-timeout", type=float, default=600.0, metavar="S")
+    parser.add_argument("--max-output", type=int, metavar="BYTES", help="stop a task that prints more than this")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plain", action="store_true", help="flat text lines, no cursor movement")
+    parser.add_argument("-q", "--quiet", action="store_true", help="with -p and --tasks: outputs and answers only")
+    parser.add_argument("-v", "--verbose", action="store_true", help="with -p: why each command may run, and counts")
+
+
+def _scripted(parser: argparse.ArgumentParser) -> None:
+    of = parser.add_argument_group("scripted tasks")
+    of.add_argument("--tasks", metavar="PATH",
+                    help="tasks with checks: a YAML or JSONL file, or a folder as harbor has it")
+    of.add_argument("--only", metavar="GLOB", help="those whose id matches")
+    of.add_argument("--repeat", type=int, default=1, metavar="N", help="each N times")
+    of.add_argument("--jobs", type=int, default=1, metavar="N", help="N at a time")
+    of.add_argument("--fail-fast", action="store_true", help="end with the first that fails")
+    of.add_argument("--solution", action="store_true", help="run each task's own solution instead of the model")
+    of.add_argument("--report", metavar="FILE", help="write a JSON report")
+    of.add_argument("--junit", metavar="FILE", help="write a JUnit XML report")
+    of.add_argument("--record", metavar="DIR", help="write each task's events to DIR/ID.jsonl")
 
 
 def _memory_command(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,8 @@ A leaf: any room may import it, it imports nothing of ours.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 OK = 0
 TASK_FAILED = 1  # a task or one of its checks failed
 USAGE = 2  # the command line is wrong
@@ -17,6 +19,14 @@ SHELL = 8  # bash could not be started or recovered
 GAVE_UP = 9  # the model produced nothing usable
 INTERRUPTED = 130  # SIGINT
 TERMINATED = 143  # SIGTERM
+
+# Of several, the one to report: what stopped everything, then what was broken, then what a task did.
+WORST = (TERMINATED, INTERRUPTED, SANDBOX, SHELL, MEMORY, CONFIG, USAGE, BLOCKED, GAVE_UP, LIMIT, TASK_FAILED, OK)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The code that comes first in :data:`WORST`; 0 of none."""
+    return min(codes, key=WORST.index, default=OK)
 
 
 class NimError(Exception):

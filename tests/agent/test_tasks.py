@@ -51,7 +51,11 @@ ONE = "- id: a\n  request: list the files\n  checks: [{output: x}]\n"
 
 @pytest.mark.parametrize(("text", "said"), [
     ("- id: a\n  request: x\n  cheks: []\n", ["'a'", "cheks is not a known key", "checks is missing"]),
-    ("- id: a\n  checks: [{run: 'true'}]\n", ["'a'", "request is missing"]),
+    ("- id: a\n  checks: [{run: 'true'}]\n", ["'a'", "either a request or a script"]),
+    (ONE + "  script: ls\n", ["either a request or a script"]),
+    (ONE.replace("output: x", "file: x"), ["file and sha256 go together"]),
+    (ONE.replace("output: x", "output: x, writes: true"), ["go with run"]),
+    (ONE + "  env: {a b: c}\n", ["env", "cannot be a variable"]),
     ("- request: x\n  checks: [{run: 'true'}]\n", ["entry 1", "id is missing"]),
     (ONE + ONE, ["entry 2", "already used by entry 1"]),
     (ONE.replace("output: x", "output: '['"), ["'a'", "checks.0.output", "not a regular expression"]),
@@ -119,7 +123,7 @@ def test_failures_are_told_apart_and_do_not_end_the_run(agent: Call, tmp_path: P
     report = tmp_path / "r.json"
     done = agent("--tasks", str(_file(tmp_path, text)), "--mode", "auto", "--report",
                   str(report))
-    assert done.returncode == 1
+    assert done.returncode == 9  # the worst of them, by errors.WORST
     rows = {row["id"]: row for row in json.loads(report.read_text())["tasks"]}
     assert {name: row["exit_code"] for name, row in rows.items()} == {
         "wrong": 1, "bad-setup": 1, "unusable": 9, "slow": 1, "good": 0}
