@@ -15,7 +15,7 @@ from nimllm.agent.events import EventHooks, Events, open_events
 from nimllm.agent.face import Face
 from nimllm.agent.loop import Agent
 from nimllm.agent.signals import Stop
-from nimllm.errors import UsageError
+from nimllm.errors import NimError, UsageError
 
 SHOWN_ALONE = 1_000_000  # characters of one output that -p shows
 if TYPE_CHECKING:  # pydantic builds the records' models in 0.1 s, which the first token need not wait for
@@ -37,7 +37,24 @@ def open_descriptors() -> None:
 
 
 def main(args: Namespace) -> int:
-    """Checks that the flags go together, then does the one thing they ask for. Returns the exit code."""
+    """Checks that the flags go together, then does the one thing they ask for. Returns the exit code; with --json the
+    last event says the same, whatever happens."""
+    open_descriptors()
+    events = open_events(args.json and not args.plan_only)
+    try:
+        return _main(args, events)
+    except NimError as error:
+        events.failed(error.code, error.message())
+        raise
+    except KeyboardInterrupt:
+        events.failed(errors.INTERRUPTED, "interrupted")
+        raise
+    except SystemExit as ended:  # a signal while nothing ran
+        events.failed(int(ended.code or errors.OK), "terminated")
+        raise
+
+
+def _main(args: Namespace, events: Events) -> int:
     if args.plan_only:
         if args.tasks:
             raise UsageError("--plan-only and --tasks cannot be used together", "", "give one of them")
@@ -57,13 +74,12 @@ def main(args: Namespace) -> int:
         raise UsageError("--quiet and --verbose cannot be used together", "", "give one of them")
     if args.prompt is not None and args.tasks:
         raise UsageError("-p and --tasks cannot be used together", "", "give one of them")
-    open_descriptors()
     if args.tasks:
         from nimllm.agent import scripted
 
-        return scripted.main(args)
+        return scripted.main(args, events)
     if args.prompt is not None:
-        return run_one(args)
+        return run_one(args, events)
     if args.dry_run:
         raise UsageError("--dry-run needs -p or --tasks", "", "add -p TEXT or --tasks FILE")
     if args.json:
@@ -90,7 +106,7 @@ def read_prompt(given: str) -> str:
 # ---- one task ----------------------------------------------------------------------------------------------------
 
 
-def run_one(args: Namespace) -> int:
+def run_one(args: Namespace, events: Events) -> int:
     """``-p``: one task, then exit with how it ended. On a terminal (and without --json) somebody can be asked."""
     from nimllm.tools.shell import Shell
 
@@ -101,11 +117,10 @@ def run_one(args: Namespace) -> int:
     if args.dry_run:
         from nimllm.agent import plans
 
-        return plans.dry_run(args, request, mode, workspace, asking)
+        return plans.dry_run(args, events, request, mode, workspace, asking)
     last = Path(args.output_last) if args.output_last else None
     if last is not None and (last.is_dir() or not os.access(last.absolute().parent, os.W_OK)):
         raise UsageError(f"cannot write {last}", "", "give another --output-last")
-    events = open_events(args.json)
     places.state_folder("tasks")  # an unwritable home is found out before anything runs
     with Stop().listening() as stop:
         box = equipment.open_sandbox(args, workspace, mode)

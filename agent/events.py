@@ -54,6 +54,7 @@ class Events:
         self.session = session or secrets.token_hex(4)
         self.gone = False  # the reader has closed its end
         self.on_gone: Callable[[], object] = lambda: None
+        self.ended = False
         self.owned = False  # the stream is a file of ours
         self._seq = 0
         self._lock = threading.Lock()
@@ -61,6 +62,11 @@ class Events:
     def started(self, **fields: Any) -> None:
         """The first event: ``model``, ``base``, ``mode``, ``memory``, ``network`` and what else is known."""
         self.emit("session.started", version=__version__, **fields)
+
+    def failed(self, code: int, why: str) -> None:
+        """The last event of a session that an error ended."""
+        if not self.ended:
+            self.emit("session.ended", exit_code=code, error=why, tasks=0, passed=0, failed=0, seconds=0.0)
 
     def __enter__(self) -> Events:
         return self
@@ -83,6 +89,7 @@ class Events:
         if self.stream is None:
             return
         self._seq += 1
+        self.ended = type == "session.ended"
         event = {"v": 1, "ts": round(time.time(), 3), "session": self.session, "seq": self._seq, "type": type}
         clean = {key: self._cleaned(value) for key, value in fields.items()}
         try:

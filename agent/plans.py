@@ -8,12 +8,15 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from nimllm.agent import equipment
 from nimllm.agent.display import visible
 from nimllm.agent.loop import Agent
 from nimllm.errors import BLOCKED, GAVE_UP, OK, USAGE, NimError, UsageError
+
+if TYPE_CHECKING:
+    from nimllm.agent.events import Events
 
 
 class Folder:
@@ -65,13 +68,12 @@ def main(args: Namespace) -> int:
     return OK
 
 
-def dry_run(args: Namespace, request: str, mode: str, workspace: Path, asking: bool) -> int:
+def dry_run(args: Namespace, events: Events, request: str, mode: str, workspace: Path, asking: bool) -> int:
     """``--dry-run``: plan, command and what the policy says of it; nothing is executed, nothing is learnt.
 
     The exit code is that of the run as far as it can be told: 4 when the command would not run without a person, and
     there is none; 9 without a command.
     """
-    from nimllm.agent.events import open_events
     from nimllm.tools import policy
 
     model = equipment.load_model(args, args.memory != "off")
@@ -79,7 +81,6 @@ def dry_run(args: Namespace, request: str, mode: str, workspace: Path, asking: b
     code, verdict = (GAVE_UP, None) if not command else (OK, policy.judge(command, mode, (), workspace))
     if verdict is not None and (verdict.action == "refuse" or (verdict.action == "ask" and not asking)):
         code = BLOCKED
-    events = open_events(args.json)
     events.started(model=model.name, base=model.base, mode=mode, network=args.network, workspace=str(workspace),
                    memory="off", dry_run=True)
     events.emit("task.started", task="1", request=request)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MAX_JOBS = 64
 
 
-def main(args: Namespace) -> int:
+def main(args: Namespace, events: Events) -> int:
     """Runs the tasks of ``--tasks``. The exit code is the worst of the tasks' own (``errors.WORST``)."""
     if args.cd:
         raise UsageError("--cd and --tasks cannot be used together", "each task gets a fresh folder", "leave out --cd")
@@ -45,7 +45,7 @@ def main(args: Namespace) -> int:
     _possible(args, todo)
     mode = equipment.mode_of(args, interactive=False)
     places.state_folder("tasks")
-    run = _Run(args, mode, todo, source.resolve())
+    run = _Run(args, events, mode, todo, source.resolve())
     try:
         return run.all()
     finally:
@@ -83,10 +83,9 @@ def _possible(args: Namespace, todo: list[Task]) -> None:
 class _Run:
     """One run of ``--tasks``: what its threads share."""
 
-    def __init__(self, args: Namespace, mode: str, todo: list[Task], source: Path) -> None:
-        self.args, self.mode, self.source = args, mode, source
+    def __init__(self, args: Namespace, events: Events, mode: str, todo: list[Task], source: Path) -> None:
+        self.args, self.events, self.mode, self.source = args, events, mode, source
         self.todo = [(task, number) for number in range(1, args.repeat + 1) for task in todo]
-        self.events = open_events(args.json)
         self.stop = Stop()
         self._loaded = threading.local()
         self._loading = threading.Lock()

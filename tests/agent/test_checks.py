@@ -163,11 +163,12 @@ def test_a_check_that_ends_its_shell_has_a_status(attempt: Try) -> None:
     assert "timeout" in report.checks[3].detail
 
 
-def test_nothing_is_left_behind(attempt: Try) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("nimllm-*"))
+def test_nothing_is_left_behind(attempt: Try, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     attempt("mkdir -p deep/er; chmod 0 deep/er; chmod 500 deep; mkfifo p; (setsid sleep 300 &)", {"run": "true"},
             {"run": "touch x", "writes": True})
-    assert set(Path(tempfile.gettempdir()).glob("nimllm-*")) == before
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_a_full_disk_fails_the_task_and_not_the_run(home: Path, tmp_path: Path) -> None:
