@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from nimllm import __version__, errors
-from nimllm.agent import denials
 from nimllm.agent.loop import Hooks
 from nimllm.agent.results import Decision, Step, TaskResult
 
@@ -194,7 +193,7 @@ class EventHooks(Hooks):
         self.events.emit("step.completed", task=self.task, step=self._step, command=step.command, by=step.by,
                          ended=step.ended, exit=step.status, signal=_signal(step), duration=round(step.seconds, 3),
                          cwd=step.cwd, bytes=step.output_bytes, truncated=step.truncated,
-                         sandbox_denied=denials.denied(step), tainted=step.ran, reason=step.reason)
+                         sandbox_denied=bool(step.denied), tainted=step.ran, reason=step.reason)
         if step.restarted:
             self.events.emit("shell.restarted", task=self.task, step=self._step, cwd=step.cwd)
 

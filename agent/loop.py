@@ -346,9 +346,11 @@ class Agent:
             done = self.shell.run(step.command, timeout=timeout, on_output=hooks.output)
         finally:
             self._running.clear()
-        step.take(done)
+        step.take(done, self.shell.sandbox)
         step.after = self._snapshot("after", step, hooks) if step.snapshot else None
         hooks.finished(step)
+        if step.denied:
+            hooks.notice(step.denied)
         if done.restarted:
             hooks.notice("the shell had died and was started anew; its variables are lost, its folder is kept")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from nimllm import errors
 
 if TYPE_CHECKING:
+    from nimllm.tools.sandbox import Sandbox
     from nimllm.tools.shell import Result
 
 By = Literal["model", "user"]
@@ -51,14 +52,18 @@ class Step:
     snapshot: str | None = None
     after: str | None = None  # the snapshot taken when the command had ended
     plan: str | None = None  # the plan it followed, when its rejection made another one
+    denied: str = ""  # what in the sandbox seems to have stopped it, and what would let it pass
     restarted: bool = False  # a new shell is in the place of the one that ended with it
 
-    def take(self, done: Result) -> None:
-        """Fills in what the shell says of the command."""
+    def take(self, done: Result, sandbox: Sandbox) -> None:
+        """Fills in what the shell says of the command, and whether the sandbox seems to have stopped it."""
+        from nimllm.tools import denials
+
         self.ended, self.status, self.output = done.ended, done.status, done.output
         self.output_bytes, self.truncated, self.seconds, self.cwd = (
             done.bytes, done.truncated, done.seconds, str(done.cwd))
         self.restarted = done.restarted
+        self.denied = denials.explain(sandbox, done.output, done.status) or ""
 
     @property
     def ran(self) -> bool:

@@ -72,8 +72,10 @@ class Script:
                 return
         hooks.started(command, verdict)
         done = self.shell.run(command, timeout=timeout, on_output=hooks.output)
-        step.take(done)
+        step.take(done, self.shell.sandbox)
         hooks.finished(step)
+        if step.denied:
+            hooks.notice(step.denied)
         if done.restarted:
             hooks.notice("the shell had died and was started anew; its variables are lost, its folder is kept")
         if done.ended == "interrupted":

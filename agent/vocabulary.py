@@ -109,7 +109,8 @@ class StepOutput(_OfStep):
 class StepCompleted(_OfStep):
     """The step is over; ``ended`` says whether it ran. ``exit``: status, 124 when its time ran out, 130 interrupted;
     ``signal``: name of the signal that ended it, as far as its status tells; ``duration``: seconds; ``bytes`` of all
-    its output; ``truncated``: more than is kept; ``sandbox_denied``: a guess (agent/denials.py)."""
+    its output; ``truncated``: more than is kept; ``sandbox_denied``: a guess that
+    a warning explains (tools/denials.py)."""
 
     type: Literal["step.completed"]
     command: str
