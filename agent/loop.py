@@ -351,6 +351,8 @@ class Agent:
         hooks.finished(step)
         if step.denied:
             hooks.notice(step.denied)
+        if done.reason and done.reason not in done.output:
+            hooks.notice(done.reason)
         if done.restarted:
             hooks.notice("the shell had died and was started anew; its variables are lost, its folder is kept")
 

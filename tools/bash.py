@@ -214,12 +214,14 @@ class Bash:
 
     def end_of_file(self) -> None:
         """For a program that reads the terminal itself."""
-        self._type(b"\x04")
+        self._type(b"\x04", termios.ECHO)
 
-    def _type(self, line: bytes) -> None:
+    def _type(self, line: bytes, flags: int = 0) -> None:
         # A command may have left the terminal raw, stopped, or with another end-of-file character.
         try:
-            termios.tcsetattr(self.pty, termios.TCSANOW, self._mode)
+            mode = [*self._mode]
+            mode[3] |= flags
+            termios.tcsetattr(self.pty, termios.TCSANOW, mode)
             termios.tcflow(self.pty, termios.TCOON)
         except (OSError, termios.error):
             pass
