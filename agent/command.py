@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # pydantic builds the records' models in 0.1 s, which the fir
     from nimllm.agent.log import TaskLog
     from nimllm.agent.records import TaskRecord
     from nimllm.tools.policy import Verdict
+    from nimllm.tools.snapshots import Snapshots
 
 MAX_STDIN = 10_000_000  # bytes read for ``-p -``
 _OF_TASKS = ("report", "junit", "record", "only", "jobs", "repeat", "fail_fast", "solution")
@@ -128,7 +129,8 @@ def run_one(args: Namespace, events: Events) -> int:
         shell = Shell(workspace, box)
         try:
             agent = Agent(model.generator, shell, mode, max_steps=args.max_steps, step_timeout=args.timeout,
-                          task_timeout=args.task_timeout, seed=args.seed, **equipment.agent_options(args))
+                          task_timeout=args.task_timeout, seed=args.seed, snapshots=_snapshots(workspace),
+                          **equipment.agent_options(args))
             stop.attach(agent)
             events.on_gone = agent.stop
             events.started(model=model.name, base=model.base, mode=mode, sandbox=box.level, network=args.network,
@@ -178,6 +180,12 @@ class Chatty(Face):
     def started(self, command: str, verdict: Verdict) -> None:
         super().started(command, verdict)
         self.say(f"  {verdict.action}: {verdict.reason}" + (f"  [{verdict.rule}]" if verdict.rule else ""), "dim")
+
+
+def _snapshots(workspace: Path) -> Snapshots:
+    from nimllm.tools.snapshots import Snapshots
+
+    return Snapshots(places.state_folder("snapshots"), workspace)
 
 
 def _face(args: Namespace, asking: bool) -> Face:

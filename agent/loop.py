@@ -362,7 +362,10 @@ class Agent:
         if self.snapshots is None:
             return None
         try:
-            return self.snapshots.take(f"{when}: {step.command[:60]}")
+            taken = self.snapshots.take(f"{when}: {step.command[:60]}")
+            if news := self.snapshots.news(taken):
+                hooks.notice(news)
+            return taken
         except NimError as error:
             hooks.notice(f"{error.message()}; /undo will not know this command")
             return None

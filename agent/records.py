@@ -39,6 +39,8 @@ class CommandRecord(BaseModel):
     output: str = ""
     output_bytes: int = 0
     plan: str | None = None  # the plan it followed, when its rejection made another one
+    snapshot: str | None = None  # of the workspace before the command, when it could write
+    after: str | None = None
 
 
 class MemoryRecord(BaseModel):
@@ -77,9 +79,12 @@ class TaskRecord(BaseModel):
 
     v: Literal[1] = 1
     id: str
-    kind: Literal["task", "chat", "user"] = "task"  # user: a command typed by the user, outside of a task
+    # user: a command typed by the user, outside of a task; undo: a task was taken back
+    kind: Literal["task", "chat", "user", "undo"] = "task"
     time: str
     name: str = ""  # the id in a tasks file
+    session: str = ""  # the saved session it belongs to
+    undoes: str = ""  # the record that this one took back
     model: str = ""
     base: str = ""  # fingerprint of the base checkpoint
     mode: str = ""
@@ -106,6 +111,11 @@ def new_id(now: float | None = None) -> str:
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime(now)) + f"{int(now % 1 * 1000):03}{secrets.token_hex(2)}"
 
 
+def now() -> str:
+    """The time as records have it (UTC)."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def task_record(result: TaskResult, redact: Callable[[str], str], **about: Any) -> TaskRecord:
     """The record of a finished task, secrets redacted. ``about``: model, base, mode, sandbox, workspace, name."""
     kind, by, detail = result.outcome
@@ -115,12 +125,12 @@ def task_record(result: TaskResult, redact: Callable[[str], str], **about: Any) 
             edited_from=redact(step.edited_from) if step.edited_from is not None else None, reason=step.reason,
             ended=step.ended, status=step.status, seconds=round(step.seconds, 3),
             output=redact(_shortened(step.output)), output_bytes=step.output_bytes,
-            plan=redact(step.plan) if step.plan is not None else None,
+            plan=redact(step.plan) if step.plan is not None else None, snapshot=step.snapshot, after=step.after,
         )
         for step in result.steps
     ]
     return TaskRecord.model_validate({
-        "id": new_id(), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **about, "note": result.note,
+        "id": new_id(), "time": now(), **about, "note": result.note,
         "request": redact(result.request), "plan": redact(result.plan), "commands": commands,
         "answer": redact(result.answer), "ended": result.ended, "limit": redact(result.limit),
         "seconds": round(result.seconds, 3), "outcome": kind, "by": by, "detail": redact(detail),
@@ -160,7 +170,7 @@ def chat_record(turns: Sequence[Turn], redact: Callable[[str], str], **about: An
     last = next((turn.text for turn in reversed(turns) if turn.role == "assistant"), "")
     said = sum(turn.role == "user" for turn in turns)
     return TaskRecord.model_validate({
-        "id": new_id(), "kind": "chat", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "mode": "chat",
+        "id": new_id(), "kind": "chat", "time": now(), "mode": "chat",
         **about, "request": redact(first), "answer": redact(last), "outcome": "success", "by": "user",
         "detail": f"a conversation of {said} messages: its words are the user's own",
     })

@@ -10,27 +10,27 @@ from copy import copy
 from typing import TYPE_CHECKING, Literal
 
 from nimllm.agent import equipment, records
-from nimllm.agent.display import one_line, visible
+from nimllm.agent.display import visible
 from nimllm.agent.equipment import MODES
 
 if TYPE_CHECKING:
     from nimllm.agent.session import Session
     from nimllm.alignment.memory.store import MemoryStore
 
-UNDO_LINES = 20
+DIFF_LINES = 200
 MEMORY_LINES = 20  # of the newest records that /memory lists
-_UNDONE = {"removed": "would remove", "restored": "would put back", "mode": "would chmod", "left": "leaves alone"}
 Said = Literal["quit"] | None
 WORDS: dict[str, tuple[str, ...]] = {
-    "/help": (), "/memory": ("show ", "revert ", "approve ", "reject "), "/undo": (), "/model": (), "/mode": MODES,
-    "/status": (), "/good": (), "/bad": (), "/log": (), "/quit": (), "/exit": (),
+    "/help": (), "/memory": ("show ", "revert ", "approve ", "reject "), "/undo": (), "/diff": (), "/model": (),
+    "/mode": MODES, "/status": (), "/good": (), "/bad": (), "/log": (), "/quit": (), "/exit": (),
 }
 HELP = """\
 say what to do, in words; the agent plans, proposes commands, and asks where it must
   !COMMAND               run a command of yours in the agent's shell
   /good  /bad            the last task was right (it is remembered) or wrong
   /memory                what is in the weights; show ID, revert ID, approve ID, reject ID
-  /undo                  take back what the last command changed in the files (asks first)
+  /diff [TASK]           what the last task changed in the files
+  /undo [TASK]           take that back, and nothing else (asks first)
   /log                   the last task in full
   /mode [MODE]           read-only, ask, auto, full
   /model [DIR]           which model; another run folder
@@ -117,29 +117,34 @@ def _log(session: Session, words: list[str]) -> Said:
 
 
 def _undo(session: Session, words: list[str]) -> Said:
-    """Takes back the newest command that changed something; shows what would happen before it does."""
-    snapshots = session.agent.snapshots
-    while session.done and snapshots is not None:
-        step = session.done[-1]
-        if step.snapshot is None or step.after is None:
-            session.done.pop()
-            continue
-        would = snapshots.undo(step.snapshot, step.after, dry_run=True)
-        if not any(change.action != "left" for change in would):
-            session.done.pop()
-            continue
-        session.face.say(f"undo of: {one_line(step.command)}")
-        for change in would[:UNDO_LINES]:
-            why = f" ({change.skipped_reason})" if change.skipped_reason else ""
-            session.face.say(f"  {_UNDONE[change.action]:<16} {visible(change.path)}{why}")
-        if len(would) > UNDO_LINES:
-            session.face.say(f"  and {len(would) - UNDO_LINES} more")
-        if session.console.key("  [y]es  [n]o", {"y": "yes", "n": "no"}, "no") == "yes":
-            snapshots.undo(step.snapshot, step.after)
-            session.done.pop()
-            session.face.say("undone", "good")
-        return None
-    session.face.say("nothing to undo")
+    """Takes back what the newest task (or the one named) changed; shows what would happen before it does."""
+    from nimllm.agent import undo
+
+    record = undo.find(session.workspace, words[0] if words else "", ("task", "user"))
+    would = undo.undo(record, dry_run=True)
+    session.face.say(f"undo of {undo.title(record)}")
+    session.face.say("\n".join(undo.tell(would, dry_run=True)))
+    if would.done and session.console.key("  [y]es  [n]o", {"y": "yes", "n": "no"}, "no") == "yes":
+        done = undo.undo(record)
+        session.face.say(f"undone: {len(done.done)} path{'s' if len(done.done) != 1 else ''}; "
+                         f"/undo {done.id} takes that back", "good")
+    return None
+
+
+def _diff(session: Session, words: list[str]) -> Said:
+    """What the newest task (or the one named) changed in the files."""
+    from nimllm.agent import difference, undo
+
+    record = undo.find(session.workspace, words[0] if words else "", ("task", "user"))
+    shots = undo.open_snapshots(record.workspace)
+    try:
+        for number, line in enumerate(difference.difference(shots, undo.steps(record))):
+            if number >= DIFF_LINES:
+                session.face.say(f"[more: nimllm diff {record.id}]", "dim")
+                break
+            session.face.say(visible(line), difference.style(line))
+    finally:
+        shots.close()
     return None
 
 
@@ -227,7 +232,7 @@ def _captured(show: Callable[[], None]) -> str:
 
 
 _COMMANDS: dict[str, Callable[[Session, list[str]], Said]] = {
-    "/help": _help, "/memory": _memory, "/undo": _undo, "/model": _model, "/mode": _mode, "/status": _status,
-    "/good": _good, "/bad": _bad, "/log": _log, "/quit": _quit, "/exit": _quit,
+    "/help": _help, "/memory": _memory, "/undo": _undo, "/diff": _diff, "/model": _model, "/mode": _mode,
+    "/status": _status, "/good": _good, "/bad": _bad, "/log": _log, "/quit": _quit, "/exit": _quit,
 }
 assert set(_COMMANDS) == set(WORDS)

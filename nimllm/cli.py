@@ -162,6 +162,19 @@ def _policy(parser: argparse.ArgumentParser) -> None:
                                 help="behind --; one argument is a line of bash, several are the words of one command")
 
 
+def _undo(parser: argparse.ArgumentParser) -> None:
+    _changes(parser)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done; do nothing")
+    parser.add_argument("--list", action="store_true", help="the tasks that changed something here, newest first")
+    parser.add_argument("--json", action="store_true")
+
+
+def _changes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", nargs="?", metavar="TASK",
+                        help="its id or the id's beginning (default: the newest task that changed something here)")
+    parser.add_argument("-C", "--cd", metavar="DIR", help="workspace (default: the current folder)")
+
+
 def _align(parser: argparse.ArgumentParser) -> None:
     from nimllm.alignment.options import add
 
@@ -234,6 +247,9 @@ COMMANDS = {
     ),
     "policy": ("check a command against the policy; list and write its rules", _policy,
                "nimllm.tools.policy_command:main"),
+    "undo": ("take back what the agent's commands changed in the files, and nothing else", _undo,
+             "nimllm.agent.undo:main"),
+    "diff": ("show what the agent's commands changed in the files", _changes, "nimllm.agent.difference:main"),
     "align": ("fine-tune a trained model", _align, ""),
     "eval": ("measure a model", _eval, ""),
     "export": ("write a model for other programs: Hugging Face, llama.cpp", _export, "nimllm.alignment.export:main"),

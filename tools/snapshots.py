@@ -17,6 +17,7 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from nimllm.errors import CONFIG, NimError
@@ -71,7 +72,11 @@ class Snapshots:
         self._cache: dict[str, Tree] = {}
         self._own = {os.path.realpath(self.state), os.path.realpath(state_home())}
         self._told: set[str] = set()
-        self.store = Store(self.file(self.state, self.workspace))
+
+    @cached_property
+    def store(self) -> Store:
+        """Opened when it is first needed: a task that writes nothing has no use for it."""
+        return Store(self.file(self.state, self.workspace))
 
     @staticmethod
     def file(state: Path, workspace: Path) -> Path:
@@ -80,7 +85,8 @@ class Snapshots:
         return Path(state) / f"{name}-{hashlib.sha256(os.fsencode(workspace)).hexdigest()[:16]}.sqlite"
 
     def close(self) -> None:
-        self.store.close()
+        if "store" in self.__dict__:
+            self.store.close()
 
     # ---- taking ------------------------------------------------------------------------------------------------
 
