@@ -178,8 +178,9 @@ def _pairs(rest: str, known: Mapping[str, str]) -> dict[str, str]:
         name, _, value = rest.partition(" ")
         return {name: _filled(value.strip(), known)}
     found = {}
-    for name, quoted, plain in re.findall(r"(\w+)=(?:\"((?:\\.|[^\"\\])*)\"|((?:\\.|[^\s\\])*))", rest):
-        found[name] = _filled(quoted or _bare(plain), known)
+    for name, quoted, bare, plain in re.findall(
+            r"(\w+)=(?:\"((?:\\.|[^\"\\])*)\"|'([^']*)'|((?:\\.|[^\s\\])*))", rest):
+        found[name] = bare or _filled(quoted or plain.replace("\\ ", " "), known)
     return found
 
 
