@@ -139,6 +139,10 @@ def run_one(args: Namespace, events: Events) -> int:
             face = _face(args, asking)
             hooks = EventHooks(events, face, "1", args.max_output, agent.stop)
             result = agent.task(request, hooks)
+        except NimError as error:
+            events.emit("task.failed", task="1", exit_code=error.code, ended="error", reason=error.message(),
+                        outcome="failure", by="nobody", seconds=0.0)
+            raise
         finally:
             shell.close()
             stop.detach()

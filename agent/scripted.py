@@ -226,10 +226,8 @@ class _Run:
 
     def _one(self, bench: Bench, task: Task, repeat: int, progress: Progress) -> TaskReport:
         with ExitStack() as stack:
-            sinks: list[Sink] = [self.events]
-            if self.args.record:
-                sinks.append(stack.enter_context(self._transcript(task, repeat)))
-            sink = Many(sinks)
+            kept = [stack.enter_context(self._transcript(task, repeat))] if self.args.record else []
+            sink: Sink = Many([self.events, *kept])
             name = task.id if self.args.repeat == 1 else f"{task.id}#{repeat}"
             sink.emit("task.started", task=name, request=task.request or "; ".join(task.script))
             done = bench.run(task, EventHooks(sink, Silence(progress.line), name, self.args.max_output),
@@ -240,8 +238,10 @@ class _Run:
             if self.stop.code is None and not self.events.gone:
                 sink.emit("task.completed" if done.passed else "task.failed", task=name, exit_code=done.code,
                           ended=ended, reason=done.error or limit, outcome="success" if done.passed else "failure",
-                          by="check" if done.checks else "nobody",
-                          seconds=round(done.seconds, 3))
+                          by="check" if done.checks else "nobody", seconds=round(done.seconds, 3))
+            for transcript in kept:
+                transcript.emit("session.ended", exit_code=self.stop.code or done.code, tasks=1,
+                                passed=int(done.passed), failed=int(not done.passed), seconds=round(done.seconds, 3))
             return done
 
     def _transcript(self, task: Task, repeat: int) -> Events:

@@ -6,6 +6,7 @@ Version 1 may gain types and optional fields; a reader ignores what it does not 
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -254,3 +255,11 @@ def schema() -> dict[str, Any]:
     """The JSON schema of one line."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "nimllm event, version 1",
             **_adapter.json_schema()}
+
+
+def schema_text() -> str:
+    """:func:`schema` as the file in docs holds it: one definition a line."""
+    whole = schema()
+    definitions = ",\n".join(f"  {json.dumps(name)}: {json.dumps(body)}" for name, body in whole.pop("$defs").items())
+    rest = "".join(f" {json.dumps(name)}: {json.dumps(body)},\n" for name, body in whole.items())
+    return f'{{\n{rest} "$defs": {{\n{definitions}\n }}\n}}\n'

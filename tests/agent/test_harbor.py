@@ -197,8 +197,10 @@ def test_a_reward_that_is_a_pipe_or_a_link_is_not_read(tmp_path: Path) -> None:
 
 def test_dockerfiles_are_read_like_docker_reads_them() -> None:
     recipe = dockerfile.parse(
-        "FROM a\nARG V=1\nENV A=x B=\"y z\"\nENV C=${A}-$V A=later\nENV OLD a b\nENV E='q r' F=g\\ h\nWORKDIR /app\nWORKDIR sub\n"
-        "RUN <<EOF\nset -e\necho one\nEOF\nRUN [\"echo\", \"two words\"]\nCOPY a b ${D:-dir}/\nRUN --mount=type=cache x\n",
+        "FROM a\nARG V=1\nENV A=x B=\"y z\"\nENV C=${A}-$V A=later\nENV OLD a b\nENV E='q r' F=g\\ h\n"
+        "WORKDIR /app\nWORKDIR sub\n"
+        "RUN <<EOF\nset -e\necho one\nEOF\nRUN [\"echo\", \"two words\"]\nCOPY a b ${D:-dir}/\n"
+        "RUN --mount=type=cache x\n",
         "Dockerfile")
     assert recipe.env == {"A": "later", "B": "y z", "C": "x-1", "OLD": "a b", "E": "q r", "F": "g h"}
     assert str(recipe.workdir) == "/app/sub"
