@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from nimllm.tools.capture import SEQUENCES as _SEQUENCE
+from nimllm.tools.capture import spelled
 
-# escape sequences that programs use for colour and movement: CSI, OSC (to BEL or ST), DCS/SOS/PM/APC, two-byte ones
-_SEQUENCE = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[PX^_][^\x1b]*\x1b\\|\x1b[ -/]*[0-Z\\^_`a-~]"
-)
-_CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
-)
 MAX_PENDING = 256  # characters of an unfinished escape sequence that are held back
 
 
@@ -19,13 +13,12 @@ def visible(text: str) -> str:
 
     Lone surrogates (undecodable bytes) are spelled out too, so that the result can always be encoded.
     """
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}" if ord(found[0]) < 256 else f"\\u{ord(found[0]):04x}",
-                        text.replace("\r\n", "\n"))
+    return spelled(text.replace("\r\n", "\n"))
 
 
 def plain(text: str) -> str:
-    """What a terminal would have shown, roughly: colours and movements dropped, the rest made visible, a line that
-    was overwritten by carriage returns reduced to its last state."""
+    """What a terminal would have shown, roughly: colours and movements dropped, all else made visible, a line that was
+    overwritten by carriage returns reduced to its last state."""
     text = _SEQUENCE.sub("", text).replace("\r\n", "\n")
     if "\r" in text:
         text = "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n"))

@@ -108,7 +108,7 @@ class Face(Hooks):
             self.write(self.out, self._stream.close())
         self.fresh(self.out if step.ran else self.err)
         if step.ended == "refused":
-            self.say(f"refused: {visible(step.command)}  ({step.reason})", "bad")
+            self.say(f"refused: {visible(step.command)}  ({visible(step.reason)})", "bad")
         elif step.ended == "timeout":
             self.say(f"stopped after {step.seconds:.0f} s", "warn")
         elif step.ended in ("interrupted", "died"):

@@ -12,31 +12,38 @@ from pathlib import Path
 LIMIT = 1 << 20  # bytes kept of one command, head and tail together
 LOG_LIMIT = 256 << 20  # bytes written to the log of one command
 
-# Everything a terminal would act on, plus the invisible and direction-changing characters that hide text.
-_SPECIAL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-_SEQUENCES = re.compile(
-    "\x1b\\][^\x07\x1b\x9c\n]{0,4096}(?:\x07|\x1b\\\\|\x9c)"  # OSC: titles, links, the clipboard
-    "|\x1b[PX^_][^\x1b\n]{0,4096}\x1b\\\\"  # DCS, SOS, PM, APC
-    "|\x1b\\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
-    "|\x1b[ -/]+[0-~]|\x1b[@-OQ-WYZ\\\\a-z0-9=>]"  # two-character ones
+# Everything a terminal would act on, and what hides or turns text: zero-width and direction-changing characters, line
+# separators, tags, the variation selectors no emoji uses, halves of surrogate pairs (which no terminal could be sent).
+SPECIAL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "\U000e0000-\U000e01ef]"
 )
+# What may go without a trace, for it holds no text: colours, movements, modes. Strings (OSC: titles, links, the
+# clipboard; DCS and its like) are not among them: they are spelled out, because a terminal would not show their text.
+SEQUENCES = re.compile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b[ -/]+[0-~]|\x1b[@-OQ-WYZa-z0-9=>]")
+SEQUENCE_LENGTH = 64  # characters of an unfinished one that are held back
 _OVERSTRIKE = re.compile("[^\x08\n]\x08")
 
 
 def clean(text: str) -> str:
-    """``text`` as a terminal would leave it, with nothing a terminal would obey.
+    r"""``text`` as a terminal would leave it, with nothing a terminal would obey, and nothing hidden in it.
 
-    Escape sequences are removed, a lone carriage return overwrites its line (progress bars), CR LF is LF, and what
-    remains of control, bidirectional and zero-width characters is spelled out (``\\x00``, ``\\u202e``).
+    Colours and movements are removed; a lone carriage return or a backspace overwrites (progress bars, bold of manual
+    pages), CR LF is LF; everything else that is no plain text is spelled out: ``\x00``, ``\u202e``, ``\x1b]52;c;...``.
     """
-    if not _SPECIAL.search(text):
+    if not SPECIAL.search(text):
         return text
-    text = _SEQUENCES.sub("", text)
+    text = SEQUENCES.sub("", text)
     if "\r" in text:
         text = "\n".join(_overwritten(line) if "\r" in line else line for line in text.split("\n"))
     while "\x08" in text and _OVERSTRIKE.search(text):
         text = _OVERSTRIKE.sub("", text)
-    return _SPECIAL.sub(_spelled, text)
+    return spelled(text)
+
+
+def spelled(text: str) -> str:
+    """``text`` with every special character but newline and tab written as in Python."""
+    return SPECIAL.sub(_spelled, text)
 
 
 def _overwritten(line: str) -> str:
@@ -48,7 +55,7 @@ def _overwritten(line: str) -> str:
 
 def _spelled(match: re.Match[str]) -> str:
     code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def decode(data: bytes) -> str:
@@ -147,6 +154,9 @@ class Stream:
         cut = text.rfind("\n") + 1
         if not cut and len(text) > 4096:
             cut = len(text)
+            escape = text.rfind("\x1b", cut - SEQUENCE_LENGTH)
+            if escape >= 0 and not SEQUENCES.match(text, escape):
+                cut = escape
         self._held = text[cut:]
         if cut:
             self._show(clean(text[:cut]))
@@ -155,7 +165,7 @@ class Stream:
         """Show an unfinished line (a prompt, say), unless a carriage return or an escape may still change it."""
         if final:
             self._held += self._decoder.decode(b"", True)
-        elif _SPECIAL.search(self._held):
+        elif SPECIAL.search(self._held):
             return
         if self._held:
             held, self._held = self._held, ""

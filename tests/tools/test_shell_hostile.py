@@ -125,7 +125,7 @@ CASES = [
     Case("binary output", "head -c 300 /dev/urandom | tr -d '\\n'", 0),
     Case("NUL bytes", "printf 'a\\0b'", 0, "a\\x00b"),
     Case("invalid UTF-8", "printf 'a\\xff\\xfeb'", 0, "a\\xff\\xfeb"),
-    Case("title and clipboard", "printf '\\033]0;owned\\007\\033]52;c;AAAA\\007ok\\n'", 0, "ok\n"),
+    Case("title and clipboard", "printf '\\033]0;owned\\007\\033]52;c;AAAA\\007ok\\n'", 0, "\\x1b]0;owned\\x07\\x1b]52;c;AAAA\\x07ok\n"),
     Case("unterminated OSC", "printf '\\033]0;never'", 0, "\\x1b]0;never"),
     Case("C1 controls", "printf 'a\\302\\233b'", 0, "a\\x9bb"),
     Case("clear screen", "printf '\\033[2J\\033[H\\033chome'", 0, "home"),
