@@ -1,23 +1,29 @@
-"""Real bash, real bubblewrap. Where bubblewrap cannot be enforced its tests are skipped with the probe's own reason."""
+"""Real bash, real sandboxes. Where a level cannot be enforced its tests are skipped with the probe's own reason."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nimllm.errors import SANDBOX, NimError
 from nimllm.tools import sandbox
 from nimllm.tools.shell import Shell
 
 LEVELS = ("none", "bwrap")
 
 
-def _enforced(workspace: Path, add_dirs: Iterable[Path] = (), network: bool = False) -> sandbox.Sandbox:
-    box = sandbox.probe(workspace, add_dirs, network)
-    if not box.enforced:
-        pytest.skip(f"bubblewrap: {box.reason}")
-    return box
+def _enforced(
+    workspace: Path, add_dirs: Iterable[Path] = (), network: bool = False, want: str = "bwrap", **about: Any
+) -> sandbox.Sandbox:
+    try:
+        return sandbox.probe(workspace, add_dirs, network, want, **about)
+    except NimError as error:
+        if error.code != SANDBOX:
+            raise
+        pytest.skip(error.message())
 
 
 @pytest.fixture(scope="session")
