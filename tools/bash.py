@@ -21,7 +21,7 @@ import pexpect
 
 from nimllm.errors import SHELL, NimError
 from nimllm.tools import processes
-from nimllm.tools.sandbox import Launch, Sandbox
+from nimllm.tools.sandbox import PIPES, Launch, Sandbox
 from nimllm.tools.shellfiles import GO, HINT, LAST, REPORT, go_line, report_line, start_file
 
 # bwrap's --die-with-parent (PR_SET_PDEATHSIG) follows the *thread* that forked, so shells are forked by one thread
@@ -114,11 +114,12 @@ class Bash:
                 folder.mkdir(parents=True)
                 folder.chmod(mode)
         self._write_files(env, cwd, exports)
-        for old in private.glob("output*"):
-            old.unlink(missing_ok=True)
-        self.control = self._fifo("control")
+        # FIFOs in a folder of their own: the only ones that a sandbox without mounts opens for writing
+        shutil.rmtree(private / PIPES, ignore_errors=True)
+        (private / PIPES).mkdir(mode=0o700)
         self._outputs = 0
-        self.output = self._fifo("output-0")
+        self.control = self._fifo(f"{PIPES}/control")
+        self.output = self._fifo(self.output_name)
         self._below: list[int] | None = None  # /proc files with the children of bash (and of the sandbox's init)
         start = ["--noprofile", "--rcfile", str(self.inside / "start"), "--noediting", "-i"]
         self._env = dict(env) if sandbox.contained else {**env, "NIMLLM_SHELL": mark, **sandbox.temporary(private)}
@@ -170,7 +171,7 @@ class Bash:
 
     @property
     def output_name(self) -> str:
-        return f"output-{self._outputs}"
+        return f"{PIPES}/output-{self._outputs}"
 
     def rotate(self) -> tuple[Path, int]:
         """A new FIFO for the next command, because jobs still hold the present one, which is handed over."""
@@ -242,7 +243,7 @@ class Bash:
         """Whether what bash sources, and the FIFO it answers on, are still there (without a sandbox, a command may take
         them away)."""
         try:
-            same = os.path.samestat(os.stat(self.private / "control"), os.fstat(self.control))
+            same = os.path.samestat(os.stat(self.private / PIPES / "control"), os.fstat(self.control))
             return same and all((self.private / name).exists() for name in ("go", "hint", "report", self.output_name))
         except OSError:
             return False

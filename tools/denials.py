@@ -19,7 +19,7 @@ _NETWORK = re.compile(
     r"Network is unreachable|Temporary failure in name resolution|Could not resolve host|unable to resolve host"
     r"|Name or service not known|socket: Operation not permitted|Failed to connect|socket\.gaierror|Errno -3\b"
     r"|getaddrinfo (?:EAI_AGAIN|ENOTFOUND)|Cannot assign requested address", re.IGNORECASE)
-_PATH = re.compile(r"/[^\s:'\"‘’`,;()\[\]]+")
+_PATH = re.compile(r"(?<![\w.~/-])/[^\s:'\"‘’`,;()\[\]]+")
 
 
 def explain(sandbox: Sandbox, output: str, status: int | None) -> str | None:

@@ -336,18 +336,6 @@ class Execution:
                 self.stream.add(data)
 
 
-def crowd_watch(bash: Bash, most: int | None) -> Watch:
-    """Against a fork bomb. ulimit -u stops it, except for uid 0, whom the kernel exempts. Cheap until it is likely."""
-    before = processes.crowd()
-
-    def look() -> str:
-        if not most or processes.crowd() - before < most or not processes.more_descendants_than(bash.child.pid, most):
-            return ""
-        return f"it started more than {most} processes"
-
-    return look
-
-
 def _token() -> bytes:
     return os.urandom(16).hex().encode()
 

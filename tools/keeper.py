@@ -75,7 +75,8 @@ class Keeper:
                 where = self._put_away(path)
                 said.append(f"{path} is protected and must not be made; it was moved to {where}")
         for top, nodes in self._tops.items():
-            if self._same(top, nodes):
+            # without its folder there is nothing that anybody would obey; should it come back, it is looked at again
+            if self._same(top, nodes) or not os.path.lexists(top.parent):
                 continue
             try:
                 changed = self._put_back(top, nodes)
@@ -83,15 +84,15 @@ class Keeper:
                 said.append(f"{top} is protected and was changed, and cannot be put back ({error.strerror})")
                 continue
             if changed:
-                said.append(f"{top} is protected; it was changed, and put back. What it was changed to is in {changed}")
+                said.append(f"{top} is protected; it was {changed}, and put back")
             self._signatures |= {inner: _signature(inner) for inner in nodes}
         return said
 
     def _same(self, top: Path, nodes: dict[Path, _Node]) -> bool:
         return all(self._signatures[path] == _signature(path) for path in nodes)
 
-    def _put_back(self, top: Path, nodes: dict[Path, _Node]) -> Path | None:
-        """Puts ``top`` back when what it says is no longer the same; where the other version is now, else None."""
+    def _put_back(self, top: Path, nodes: dict[Path, _Node]) -> str:
+        """Puts ``top`` back when what it says is no longer the same; what had happened to it, else empty."""
         try:
             now = dict(self._read(top))
         except (OSError, _TooMuch):
@@ -99,8 +100,8 @@ class Keeper:
         finally:
             self._room = MOST_BYTES
         if now == nodes:  # touched, or written as it was
-            return None
-        where = self._put_away(top) if os.path.lexists(top) else Path("nothing: it was removed")
+            return ""
+        what = f"changed (to what is in {self._put_away(top)} now)" if os.path.lexists(top) else "removed"
         for path, node in nodes.items():
             with _Parent(path, self._roots) as parent:
                 if node.kind == "folder":
@@ -118,7 +119,7 @@ class Keeper:
             if node.kind == "folder":
                 with _Parent(path, self._roots) as parent:
                     os.chmod(path.name, node.mode, dir_fd=parent)
-        return where
+        return what
 
     def _put_away(self, path: Path) -> Path:
         """Move ``path``, whatever it is, out of the writable folders. Never follows a link that a command made."""

@@ -29,6 +29,7 @@ from nimllm.tools.protected import Closed, closed
 
 Level = Literal["bwrap", "landlock", "none"]
 INSIDE = Path("/run/nimllm")  # the shell's private folder as the sandbox sees it (read-only: a FIFO stays writable)
+PIPES = "pipes"  # folder of its FIFOs
 SHARED_MEMORY = 1 << 30  # bytes of /dev/shm in bubblewrap, at most a quarter of the machine's memory
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 # Address families, by number: Python knows some of them only where its C library does. NETLINK is how getaddrinfo and
@@ -154,7 +155,7 @@ class Sandbox:
         found += [(Path("/dev") / name, landlock.DEVICE) for name in _DEVICES]
         if private:
             found.append((private / "tmp", landlock.FOLDER))
-            found += [(private / name, landlock.WRITE) for name in ("control", "output")]
+            found.append((private / PIPES, landlock.WRITE))
         return found
 
     def argv(self, inner: Sequence[str], private: Path | None = None, protected: Closed | None = None,

@@ -28,14 +28,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nimllm.errors import SHELL, NimError
-from nimllm.tools import interactive, processes
+from nimllm.tools import denials, interactive, processes
 from nimllm.tools.bash import Bash, find_bash
 from nimllm.tools.capture import Capture, Stream, clean, decode
 from nimllm.tools.channel import Channel
-from nimllm.tools.execution import Ended, Execution, Interrupts, crowd_watch
+from nimllm.tools.execution import Ended, Execution, Interrupts
 from nimllm.tools.jobs import Job, Jobs
+from nimllm.tools.keeper import Keeper
 from nimllm.tools.private import Guard, PrivateFolder
 from nimllm.tools.sandbox import Sandbox
+from nimllm.tools.watch import Sentry, Watch
 
 __all__ = ["Ended", "Job", "Result", "Shell"]
 START_SECONDS = 15.0
@@ -96,6 +98,9 @@ class Shell:
         self._jobs = Jobs(self._below)
         self._interrupts = Interrupts()
         self._guard = None if sandbox.contained else Guard(self._program, self._mark)
+        self._keeper: Keeper | None = None
+        self._aside: list[str] = []  # what happened between commands, told with the next one
+        self._sentry = Sentry(self._look_at_jobs)
         try:
             self._start()
         except BaseException:
@@ -105,8 +110,14 @@ class Shell:
     # ---- starting and ending -------------------------------------------------------------------------------------
 
     def _start(self) -> None:
+        if self._keeper is not None:
+            self._aside += self._keeper.restore()
         bash = Bash(self._program, self.sandbox, self._private, self._env, self._mark, self._cwd, self._exports)
         self._bash = bash
+        if self.sandbox.enforced:
+            self._keeper = Keeper(bash.closed, self.sandbox.writable, self.sandbox.contained)
+        folders = (*self.sandbox.writable, self._private)
+        self._watch = Watch(self.sandbox.limits, folders, lambda: (*bash.below(), bash.group))
         bash.poll.register(self._interrupts.fd, select.POLLIN)
         first = Execution(
             bash, self._channel, self._interrupts, Capture(), None, time.monotonic() + START_SECONDS, starting=True
@@ -139,7 +150,10 @@ class Shell:
             self._lock.release()
 
     def _release(self) -> None:
+        self._sentry.close()
         self._discard()
+        if self._keeper is not None:
+            self._keeper.restore()
         self._jobs.close()
         if self._guard is not None:
             self._guard.close()
@@ -239,13 +253,17 @@ class Shell:
             Capture(log),
             Stream(on_output) if on_output else None,
             None if timeout is None else started + timeout,
-            (crowd_watch(bash, self.sandbox.limits.processes),),
+            (self._watch.reason,),
             frozenset(self._jobs.old() - {bash.group}),
         )
+        for sentence in self._aside:
+            run.note(sentence)
+        self._aside.clear()
+        self._watch.begin()
         try:
             bash.go()
             run.wait()
-            status = self._concluded(run, bash)
+            status = self._explained(run, self._concluded(run, bash))
             if run.stream:
                 run.stream.flush(final=True)
         except BaseException:
@@ -328,6 +346,33 @@ class Shell:
                 self._cwd, self._exports = last
             self._discard()
         return {"timeout": 124, "interrupted": 130}.get(run.ended, status)
+
+    def _explained(self, run: Execution, status: int | None) -> int | None:
+        """Protected things that the command changed are put back, which makes it a failure; when the sandbox stopped
+        it, that is said."""
+        kept = self._keeper.restore() if self._keeper is not None else []
+        said = None
+        if not kept and not run.reason and (status or "git" in self._command):
+            said = denials.explain(self.sandbox, run.capture.text(), status)
+        for sentence in (*kept, said):
+            if sentence:
+                run.note(sentence)
+                run.reason = run.reason or sentence
+        return 1 if kept and status == 0 else status
+
+    def _look_at_jobs(self) -> None:
+        """Between commands: jobs that take too much are stopped, and the shell with them (a fork bomb is faster than
+        its hunter). The next command starts a new one."""
+        if self._running or self._closed or not self._lock.acquire(blocking=False):
+            return
+        try:
+            bash = self._bash
+            if bash is None or not bash.alive() or bash.alone() or not (why := self._watch.reason()):
+                return
+            bash.kill()
+            self._aside.append(f"what ran in the background was stopped: {why}")
+        finally:
+            self._lock.release()
 
     def _syntax_error(self) -> str | None:
         checked = subprocess.run(

@@ -19,7 +19,7 @@ GO = (
 HINT = r"""\unset -f \builtin printf
 PS0= PS1= PS2=
 \unset PROMPT_COMMAND
-\builtin printf . >@DIR@/control
+\builtin printf . >@DIR@/pipes/control
 \unset POSIXLY_CORRECT
 \eval "\unset nimllm_status; \return $nimllm_status"
 """
@@ -55,7 +55,7 @@ fi
   \unset POSIXLY_CORRECT nimllm_status nimllm_moved nimllm_folder
   \export -p
   \builtin printf '\n%s\0' "$1"
-} >@DIR@/control
+} >@DIR@/pipes/control
 \trap '{ nimllm_status=$? POSIXLY_CORRECT=1; \. @DIR@/last; } >/dev/null 2>&1' EXIT
 """
 )
@@ -66,7 +66,7 @@ LAST = r"""\unset -f \builtin printf
   \unset POSIXLY_CORRECT
   \export -p
   \builtin printf '\0'
-} >@DIR@/control
+} >@DIR@/pipes/control
 \eval "\unset nimllm_status; \return $nimllm_status"
 """
 

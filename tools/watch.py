@@ -8,6 +8,9 @@ average, the free memory, the free disk) until one of these has moved far enough
 from __future__ import annotations
 
 import os
+import threading
+import time
+import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -15,6 +18,8 @@ from nimllm.tools import processes
 from nimllm.tools.sandbox import Limits
 
 MIB = 1 << 20
+SECONDS = 0.5  # between looks at what runs in the background
+COUNT_SECONDS = 2.0  # between counts of the processes when nothing hints at many
 RESERVE = 512 * MIB  # of memory, and twice that of disk, that a command does not get to use up
 
 
@@ -33,19 +38,22 @@ class Watch:
     def begin(self) -> None:
         """A command starts: what it adds is counted from here."""
         self._tasks = processes.crowd()
+        self._count_at = time.monotonic() + COUNT_SECONDS
         self._available = available()
         self._free = {device: free(folder) for device, folder in self._disks.items()}
 
-    def reason(self) -> str | None:
-        """Why the command must be stopped ("it …"), else None."""
-        return self._crowd() or self._hog() or self._filler()
+    def reason(self) -> str:
+        """Why the command must be stopped (a clause about "it"), else empty."""
+        return self._crowd() or self._hog() or self._filler() or ""
 
     def _crowd(self) -> str | None:
         """A fork bomb. ulimit -u stops it, except for uid 0, whom the kernel exempts."""
-        most = self.limits.processes
-        if not most or processes.crowd() - self._tasks < most or len(list(self._below())) <= most:
+        most, now = self.limits.processes, time.monotonic()
+        # the machine's number says it early and cheaply; the ends of other programs can hide it, but not for long
+        if not most or (processes.crowd() - self._tasks < most and now < self._count_at):
             return None
-        return f"it started more than {most} processes"
+        self._count_at = now + COUNT_SECONDS
+        return f"it started more than {most} processes" if len(list(self._below())) > most else None
 
     def _hog(self) -> str | None:
         now = available()
@@ -86,6 +94,26 @@ class Watch:
                 continue
             total += (resident - shared) * self._page
         return total
+
+
+class Sentry:
+    """Calls ``look`` twice a second, in a thread, until it is closed or what ``look`` belongs to is gone."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self._look = weakref.WeakMethod(look)
+        self._closed = threading.Event()
+        threading.Thread(target=self._watch, name="nimllm-sentry", daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(SECONDS):
+            look = self._look()
+            if look is None:
+                return
+            look()
+            del look
+
+    def close(self) -> None:
+        self._closed.set()
 
 
 def available() -> int | None:
