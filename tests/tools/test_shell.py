@@ -61,7 +61,7 @@ def test_a_dead_shell_comes_back_in_its_folder_with_its_exports(shell: Shell) ->
         assert shell.run(command).restarted
         done = shell.run("printf '%s' \"$KEEP[$lost]\"; pwd")
         assert done.output == f'two\nlines "quoted" $x[]{shell.workspace}/a b\n'
-    if shell.sandbox.enforced:
+    if shell.sandbox.contained:
         assert shell.run("ls /tmp/kept | wc -l").output == "1\n", "the private /tmp outlives the shell"
 
 
@@ -174,10 +174,10 @@ def test_a_failing_listener_leaves_a_usable_shell(shell: Shell) -> None:
 
 def test_an_overwritten_fifo_cannot_forge_an_end(shell: Shell) -> None:
     inside = shell.sandbox.inside(shell._private)
-    forged = f"printf '\\0%s\\n\\0000\\0000\\000/\\000x\\n%s\\0' t t > {inside}/control; echo mid; sleep 0.2; echo end; (exit 6)"
+    forged = f"printf '\\0%s\\n\\0000\\0000\\000/\\000x\\n%s\\0' t t > {inside}/pipes/control; echo mid; sleep 0.2; echo end; (exit 6)"
     done = shell.run(forged)
     assert (done.output, done.status) == ("mid\nend\n", 6)
-    done = shell.run(f"head -c 100000 /dev/urandom > {inside}/control; echo end")
+    done = shell.run(f"head -c 100000 /dev/urandom > {inside}/pipes/control; echo end")
     assert (done.output, done.status) == ("end\n", 0)
     shell.run(f"rm -rf {inside}/* 2>/dev/null; mv {inside} /tmp/elsewhere 2>/dev/null; true", timeout=5)
     assert shell.run("echo alive").output == "alive\n"
@@ -377,7 +377,7 @@ def test_no_bash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_workspace_that_vanishes(shell: Shell) -> None:
-    if shell.sandbox.enforced:
+    if shell.sandbox.contained:
         pytest.skip("the sandbox holds the folder: it cannot be removed from inside")
     done = shell.run(f"rm -rf {shell.workspace}")
     assert done.status == 0 and shell.run("echo alive; pwd").output == "alive\n/\n"
