@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nimllm.errors import SHELL, NimError
-from nimllm.tools import denials, interactive, processes
+from nimllm.tools import interactive, processes
 from nimllm.tools.bash import Bash, find_bash
 from nimllm.tools.capture import Capture, Stream, clean, decode
 from nimllm.tools.channel import Channel
@@ -263,7 +263,7 @@ class Shell:
         try:
             bash.go()
             run.wait()
-            status = self._explained(run, self._concluded(run, bash))
+            status = self._kept(run, self._concluded(run, bash))
             if run.stream:
                 run.stream.flush(final=True)
         except BaseException:
@@ -347,17 +347,12 @@ class Shell:
             self._discard()
         return {"timeout": 124, "interrupted": 130}.get(run.ended, status)
 
-    def _explained(self, run: Execution, status: int | None) -> int | None:
-        """Protected things that the command changed are put back, which makes it a failure; when the sandbox stopped
-        it, that is said."""
+    def _kept(self, run: Execution, status: int | None) -> int | None:
+        """Protected things that the command changed are put back, which makes it a failure."""
         kept = self._keeper.restore() if self._keeper is not None else []
-        said = None
-        if not kept and not run.reason and (status or "git" in self._command):
-            said = denials.explain(self.sandbox, run.capture.text(), status)
-        for sentence in (*kept, said):
-            if sentence:
-                run.note(sentence)
-                run.reason = run.reason or sentence
+        for sentence in kept:
+            run.note(sentence)
+            run.reason = run.reason or sentence
         return 1 if kept and status == 0 else status
 
     def _look_at_jobs(self) -> None:
