@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from nimllm.agent.display import visible
+from nimllm.agent.display import Glyphs, visible
 from nimllm.agent.face import coloured
 from nimllm.errors import CONFIG, NimError
 
@@ -54,8 +54,9 @@ class Console:
 
     # ---- a message ------------------------------------------------------------------------------------------------
 
-    def read(self, prompt: str = "› ") -> str:
+    def read(self, prompt: str = "") -> str:
         """One message. EOFError: ^D on an empty line, or the end of a pipe; KeyboardInterrupt: ^C on an empty line."""
+        prompt = prompt or Glyphs.of(sys.stdout.encoding if self.rich else "ascii").prompt
         if not self.rich:
             return self._read_line(prompt if self.tty else "")
         if self._session is None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Callable
+from typing import NamedTuple
+
 from nimllm.tools.capture import SEQUENCES as _SEQUENCE
 from nimllm.tools.capture import spelled
 
@@ -45,6 +49,111 @@ class Stream:
         """What was held back."""
         rest, self._pending = self._pending, ""
         return visible(_SEQUENCE.sub("", rest).rstrip("\r"))
+
+
+class Glyphs(NamedTuple):
+    """The marks that begin the harness's rows. Only the harness writes in the first column: see :class:`Gutter`."""
+
+    prompt: str
+    bar: str  # before each row that a command printed
+    dot: str  # between the parts of the status bar
+
+    @classmethod
+    def of(cls, encoding: str | None) -> Glyphs:
+        """Those that ``encoding`` has."""
+        try:
+            "›│·".encode(encoding or "ascii")
+        except (UnicodeEncodeError, LookupError):
+            return cls("> ", "| ", " - ")
+        return cls("› ", "│ ", " · ")
+
+
+def cells(character: str) -> int:
+    """Columns that a printable character takes on a terminal: 0, 1 or 2."""
+    if " " <= character <= "~":
+        return 1
+    if unicodedata.east_asian_width(character) in "WF":
+        return 2
+    return 0 if unicodedata.category(character) in ("Mn", "Me", "Cf") else 1
+
+
+class Gutter:
+    """Text that others wrote, as rows that each begin with ``mark``.
+
+    Long lines are broken here and not by the terminal, whose rows would begin in the first column: there only the
+    harness writes, so that no program and no model can forge a prompt or a question. ``width()``: columns of the
+    terminal, 0 when unknown (then nothing is broken). ``style``: SGR parameters of the mark.
+    """
+
+    def __init__(self, mark: str, width: Callable[[], int], style: str = "") -> None:
+        self._mark = f"\x1b[{style}m{mark}\x1b[0m" if style else mark
+        self._indent = len(mark)
+        self._width = width
+        self._column = 0  # cells written after the mark; 0: the mark is not written yet
+
+    def feed(self, text: str) -> str:
+        """Visible text in pieces (newline and tab are the only control characters in it)."""
+        columns = self._width()
+        room = max(8, columns - self._indent - 1) if columns else 1 << 62
+        rows: list[str] = []
+        for number, line in enumerate(text.split("\n")):
+            if number:
+                rows.append("\n" if self._column else self._mark.rstrip(" ") + "\n")
+                self._column = 0
+            if line:
+                self._line(line, room, rows)
+        return "".join(rows)
+
+    def restart(self) -> None:
+        """Somebody else has begun a new row meanwhile."""
+        self._column = 0
+
+    def _line(self, line: str, room: int, rows: list[str]) -> None:
+        if line.isascii() and "\t" not in line:
+            while line:
+                self._begin(room, rows)
+                piece, line = line[: room - self._column], line[room - self._column :]
+                rows.append(piece)
+                self._column += len(piece)
+            return
+        for character in line:
+            shown = " " * (8 - self._column % 8) if character == "\t" else character
+            wide = len(shown) if character == "\t" else cells(character)
+            self._begin(room - max(wide - 1, 0) if wide < room else room, rows)
+            rows.append(shown[:room])
+            self._column += min(wide, room)
+
+    def _begin(self, room: int, rows: list[str]) -> None:
+        if self._column >= room:
+            rows.append("\n")
+            self._column = 0
+        if not self._column:
+            rows.append(self._mark)
+
+
+def hanging(text: str, width: int, first: int, rest: int) -> str:
+    """``text`` broken into rows of at most ``width`` - 1 cells (0: not broken): the first begins after ``first`` cells
+    that are written already, all others, of further lines too, with ``rest`` spaces."""
+    rows: list[str] = []
+    column = first
+    most = max(width - 1, rest + 8) if width else 1 << 62
+    for number, line in enumerate(text.replace("\t", "    ").split("\n")):
+        if number:
+            rows.append("\n" + " " * rest)
+            column = rest
+        start = space = 0  # where the row begins in the line, and where the newest word in it does
+        for index, character in enumerate(line):
+            wide = cells(character)
+            if column + wide > most:
+                cut = space if space > start else index  # a word too long for a row is cut
+                rows.append(line[start:cut] + "\n" + " " * rest)
+                column = rest + sum(map(cells, line[cut:index]))
+                start = cut
+            column += wide
+            if character == " ":
+                space = index + 1
+        rows.append(line[start:])
+    return "".join(rows)
 
 
 def one_line(text: str, width: int = 100) -> str:

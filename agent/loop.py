@@ -343,6 +343,10 @@ class Agent:
         self._running.set()
         try:
             hooks.started(step.command, verdict)
+            if self._interrupted:  # ^C before the shell had begun, which would not have noticed
+                step.ended, step.status, step.cwd = "interrupted", 130, str(self.shell.cwd)
+                hooks.finished(step)
+                return
             done = self.shell.run(step.command, timeout=timeout, on_output=hooks.output)
         finally:
             self._running.clear()

@@ -6,7 +6,6 @@ Append-only text on the normal screen; the prompt is never blocked by the memory
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import threading
@@ -15,23 +14,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from nimllm import errors, places
-from nimllm.agent import equipment, records
+from nimllm.agent import equipment, records, slash
 from nimllm.agent.asking import AskingFace
 from nimllm.agent.console import Console
 from nimllm.agent.display import one_line, visible
 from nimllm.agent.log import TaskLog
 from nimllm.agent.loop import Agent
 from nimllm.agent.results import Step, TaskResult
+from nimllm.agent.screen import Screen
 from nimllm.errors import NimError, UsageError
 
-if TYPE_CHECKING:
-    pass
-
 KEPT_SNAPSHOTS = 200
-FILE_WORD = re.compile(r"(?<!\S)@(\S+)")
 
 
 def main(args: Namespace) -> int:
@@ -46,7 +41,7 @@ class Session:
     """One terminal, one shell, one model."""
 
     def __init__(self, args: Namespace) -> None:
-        from nimllm.agent import slash
+        from nimllm.agent import live
 
         self.args = args
         self.mode = equipment.mode_of(args, interactive=True)
@@ -54,8 +49,17 @@ class Session:
         state = places.state_folder()
         self.box = equipment.open_sandbox(args, self.workspace, self.mode)
         self.model = equipment.load_model(args, args.memory != "off")
-        self.console = Console(state / "history", slash.WORDS, self.status, lambda: Path(self.agent.shell.cwd),
-                               args.plain)
+        self.stopped = False  # the last message's task was stopped by the user
+        self.console: Console | Screen
+        self._live: live.Live | None = None
+        if live.rich_terminal(args.plain):
+            from nimllm.agent.completion import Words
+            from nimllm.agent.screen import history_file
+
+            self._live = live.Live(self)
+            self.console = Screen(history_file(state / "history"), Words(slash.WORDS, self.folder), self._live.hooks())
+        else:
+            self.console = Console(state / "history", slash.WORDS, lambda: self.bar(0), self.folder, args.plain)
         self.face = AskingFace(self.console, "stdout", "stdout", args.plain)
         self.log = self._make_log()
         self.agent = self._make_agent()
@@ -63,6 +67,10 @@ class Session:
         self.done: list[Step] = []  # steps with snapshots, newest last, for /undo
         self._reload = threading.Event()  # a memory was accepted: the weights on disk are newer
         self._sticky = 0  # ^C on an empty line, in a row
+
+    def folder(self) -> Path:
+        """Where the shell is."""
+        return Path(self.agent.shell.cwd)
 
     def _make_log(self) -> TaskLog:
         return TaskLog(self.model.run, self.args.memory, self.args.memory_method, self._remembered,
@@ -83,26 +91,30 @@ class Session:
 
     def run(self) -> int:
         """Reads messages until /quit, ^D, or ^C twice on an empty line (exit 130)."""
-        from nimllm.agent import slash
-
         self.face.say(f"nimllm: {self.model.name}, mode {self.mode}, {self.box.reason}", "dim")
         self.face.say("say what to do; /help for commands; ^D to quit", "dim")
+        try:
+            live = self._live
+            code = live.run(self.console) if live and isinstance(self.console, Screen) else self._run_plain()
+        finally:
+            self.agent.shell.close()
+            self._prune()
+        if code != errors.TERMINATED:
+            self._wait_for_memory()
+        return code
+
+    def _run_plain(self) -> int:
+        """Flat lines: one message after the other; what is typed meanwhile waits in the terminal's own line."""
+        assert isinstance(self.console, Console)
         code = errors.OK
         old = signal.signal(signal.SIGTERM, self._terminated)
         hangup = signal.signal(signal.SIGHUP, self._terminated)
         try:
             while True:
                 try:
-                    message = self._read().strip()
-                    if not message:
-                        continue
-                    if message.startswith("/"):
-                        if slash.obey(self, message) == "quit":
-                            break
-                    elif message.startswith("!"):
-                        self.user_command(message[1:].strip())
-                    else:
-                        self.task(message)
+                    message = self._read(self.console).strip()
+                    if message and self.obey(message) == "quit":
+                        break
                 except EOFError:
                     break
                 except NimError as error:
@@ -116,11 +128,22 @@ class Session:
         finally:
             signal.signal(signal.SIGTERM, old)
             signal.signal(signal.SIGHUP, hangup)
-            self.agent.shell.close()
-            self._prune()
-        if code != errors.TERMINATED:
-            self._wait_for_memory()
         return code
+
+    def obey(self, message: str) -> slash.Said:
+        """One message: a /command, a ``!command``, or a task. "quit" ends the session."""
+        self.stopped = False
+        if slash.is_command(message):
+            return slash.obey(self, message)
+        if message.startswith("!"):
+            self.user_command(message[1:].strip())
+        else:
+            self.task(message)
+        return None
+
+    def at_once(self, message: str) -> bool:
+        """Whether a message does not wait until the running task is done."""
+        return slash.is_command(message) and message.split(None, 1)[0] in slash.AT_ONCE
 
     def _prune(self) -> None:
         """Old snapshots go when the session ends; failing at that is nobody's concern now."""
@@ -130,11 +153,11 @@ class Session:
         except (NimError, OSError):
             pass
 
-    def _read(self) -> str:
+    def _read(self, console: Console) -> str:
         """One message; ^C on an empty line counts, two in a row raise KeyboardInterrupt."""
         while True:
             try:
-                message = self.console.read()
+                message = console.read()
             except KeyboardInterrupt:
                 self._sticky += 1
                 if self._sticky >= 2:
@@ -148,22 +171,32 @@ class Session:
         self.agent.stop()
         raise SystemExit(errors.TERMINATED)
 
-    def status(self) -> str:
-        """The bar at the bottom."""
-        speed = f"{self.agent.tokens_per_second:.0f} tok/s" if self.agent.tokens_per_second else "- tok/s"
+    def bar(self, columns: int, busy: str = "") -> str:
+        """The status bar, for a terminal of so many columns (0: any): what matters least goes first."""
+        speed = f"{self.agent.tokens_per_second:.0f} tok/s" if self.agent.tokens_per_second else ""
         cwd = str(self.agent.shell.cwd)
         home = os.path.expanduser("~")
-        cwd = "~" + cwd[len(home):] if cwd == home or cwd.startswith(home + "/") else cwd
+        cwd = visible("~" + cwd[len(home):] if cwd == home or cwd.startswith(home + "/") else cwd)
         memory = "off" if self.args.memory == "off" else f"{self.model.memories}"
-        busy = f" (+{self.log.pending})" if self.log.pending else ""
-        return " · ".join((self.model.name, self.mode, f"sandbox {self.box.level}", f"memory {memory}{busy}", speed,
-                           visible(cwd)))
+        coming = f" (+{self.log.pending})" if self.log.pending else ""
+        parts = [(0, busy), (1, self.mode), (2, f"sandbox {self.box.level}"), (4, self.model.name),
+                 (5, f"memory {memory}{coming}"), (6, speed), (3, cwd)]
+        dot = self.face.glyphs.dot
+        shown = [part for part in parts if part[1]]
+        while columns and len(shown) > 1 and sum(len(text) + len(dot) for _, text in shown) > columns:
+            shown.remove(max(shown))
+        text = " " + dot.join(text for _, text in shown)
+        return text if not columns or len(text) < columns else text[: columns - 1]
 
     # ---- messages -------------------------------------------------------------------------------------------------
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
         """^C goes to the running command, then to the turn."""
+
+        if threading.current_thread() is not threading.main_thread():  # the screen reads ^C
+            yield
+            return
 
         def handle(number: int, frame: FrameType | None) -> None:
             what = self.agent.interrupt()
@@ -178,10 +211,14 @@ class Session:
     def task(self, message: str) -> None:
         """One task: the loop, the log, the memory."""
         self.refresh()
-        cwd = Path(self.agent.shell.cwd)
-        request = FILE_WORD.sub(lambda found: found[1] if (cwd / found[1]).exists() else found[0], message)
+        request = message
+        if "@" in message:
+            from nimllm.agent.completion import named
+
+            request = named(message, self.folder())
         with self._interruptible():
             result = self.agent.task(request, self.face)
+        self.stopped = result.ended in ("interrupted", "aborted")
         if result.limit:
             self.face.say(result.limit, "warn")
             if result.ended == "blocked" and self.mode == "read-only":
@@ -202,6 +239,7 @@ class Session:
         step = Step(command, by="user")
         with self._interruptible():
             self.agent.run(step, self.face)
+        self.stopped = step.ended == "interrupted"
         if step.snapshot:
             self.done.append(step)
         result = TaskResult("", "", steps=[step], ended="answered", seconds=step.seconds)

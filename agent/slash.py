@@ -7,6 +7,7 @@ import io
 import shlex
 from collections.abc import Callable
 from copy import copy
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nimllm.agent import equipment, records
@@ -24,6 +25,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "/help": (), "/memory": ("show ", "revert ", "approve ", "reject "), "/undo": (), "/diff": (), "/model": (),
     "/mode": MODES, "/status": (), "/good": (), "/bad": (), "/log": (), "/quit": (), "/exit": (),
 }
+AT_ONCE = frozenset({"/help", "/status", "/mode", "/log"})  # they look, or decide about what comes: no need to wait
 HELP = """\
 say what to do, in words; the agent plans, proposes commands, and asks where it must
   !COMMAND               run a command of yours in the agent's shell
@@ -38,6 +40,12 @@ say what to do, in words; the agent plans, proposes commands, and asks where it 
   /quit                  also ^D
 keys: Alt-Enter new line · ↑ ^R history · ^X ^E editor · Tab completes · @file names a file
       ^C stops the command, then the task, then (twice) the session"""
+
+
+def is_command(message: str) -> bool:
+    """Whether a message is a /command, and not one that begins with a path."""
+    name = message.split(None, 1)[0] if message.strip() else ""
+    return name.startswith("/") and (name in WORDS or not Path(name).exists())
 
 
 def obey(session: Session, message: str) -> Said:
