@@ -103,6 +103,7 @@ class Agent:
         self._stop = threading.Event()
         self._running = threading.Event()  # a command runs
         self._interrupted = False  # the running command was asked to stop
+        self._expected = False  # a stop from now on is meant for what comes next
         self._told = False  # which rules are ignored
         tokenizer = generator.tokenizer
         self._marker = {name: tokenizer.marker(name) for name in (*ROLES, "end")}
@@ -118,6 +119,11 @@ class Agent:
             return "command"
         self.stop()
         return "turn"
+
+    def expect(self) -> None:
+        """A task or a command follows: a stop from now on is for it, even if it comes before the first token."""
+        self._stop.clear()
+        self._expected = True
 
     def stop(self) -> None:
         """Ends the task at the next token or as soon as the running command is gone."""
@@ -135,7 +141,9 @@ class Agent:
         """
         hooks = hooks or Hooks()
         check_request(request, self.generator.tokenizer, self.generator.config.context)
-        self._stop.clear()
+        if not self._expected:
+            self._stop.clear()
+        self._expected = False
         note = workspace_note(self.names())
         result = TaskResult(request, note)
         for sentence in self.rules.ignored if not self._told else ():
@@ -343,7 +351,7 @@ class Agent:
         self._running.set()
         try:
             hooks.started(step.command, verdict)
-            if self._interrupted:  # ^C before the shell had begun, which would not have noticed
+            if self._interrupted or self._stop.is_set():  # before the shell had begun, which would not have noticed
                 step.ended, step.status, step.cwd = "interrupted", 130, str(self.shell.cwd)
                 hooks.finished(step)
                 return

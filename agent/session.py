@@ -133,6 +133,8 @@ class Session:
     def obey(self, message: str) -> slash.Said:
         """One message: a /command, a ``!command``, or a task. "quit" ends the session."""
         self.stopped = False
+        if not self.at_once(message):
+            self.agent.expect()
         if slash.is_command(message):
             return slash.obey(self, message)
         if message.startswith("!"):
