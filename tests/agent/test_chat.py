@@ -120,10 +120,10 @@ def test_sigterm(run_folder: Path, home: Path, workspace: Path) -> None:
     terminal = pexpect.spawn(sys.executable, ["-m", "nimllm", "--chat", "--model", str(run_folder), "--plain"],
                              cwd=str(workspace), encoding="utf-8", timeout=20,
                              env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"})
-    terminal.expect("›")
+    terminal.expect("> ")
     terminal.sendline("hello")
     terminal.expect("Hi there")
-    terminal.expect("›")
+    terminal.expect("> ")
     terminal.kill(signal.SIGTERM)
     terminal.expect(pexpect.EOF)
     terminal.close()
