@@ -27,6 +27,9 @@ from nimllm.llm.config import ModelConfig, read_config
 from nimllm.llm.model import IGNORE, Body, Documents, KeyValues, Linear, Norm, _choose
 from nimllm.llm.tokenizer import Tokenizer
 
+# what the outputs call it, and generate() gives: transformers 5.24 has renamed it
+CACHE = "cache" if "cache" in CausalLMOutputWithPast.__dataclass_fields__ else "past_key_values"
+
 
 class NimConfig(HFConfig):
     """Our :class:`ModelConfig` under the names that transformers looks for. ``shape``: its fields."""
@@ -111,7 +114,8 @@ class NimBody(Body):
 
     def forward(  # type: ignore[override]
         self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None, past_key_values: Any = None, use_cache: bool | None = None, **others: Any
+        position_ids: Tensor | None = None, past_key_values: Any = None, use_cache: bool | None = None,
+        cache: Any = None, **others: Any
     ) -> BaseModelOutputWithPast:  # fmt: skip
         """input_ids [b, t]; attention_mask [b, t] with zeros on the left or right of a row only; position_ids [b, t] or
         [1, t] that count on, or begin again at 0 where a packed document begins. last_hidden_state [b, t, d],
@@ -119,14 +123,14 @@ class NimBody(Body):
         embeddings instead of ids, padding together with a cache."""
         if input_ids is None or others.get("inputs_embeds") is not None:
             raise ValueError("this model reads input_ids, not inputs_embeds")
-        cache = None if past_key_values is None else _Cache(past_key_values)
-        start = cache.length if cache is not None else 0
-        if cache is not None and attention_mask is not None and not bool(attention_mask.all()):
+        held = past_key_values if cache is None else cache
+        own = None if held is None else _Cache(held)
+        start = own.length if own is not None else 0
+        if own is not None and attention_mask is not None and not bool(attention_mask.all()):
             raise ValueError("a padded batch with a KV cache would attend to the padding: use_cache=False")
         documents = _documents(input_ids, attention_mask, position_ids, start, self.config.pos == "learned")
-        x_btd = super().forward(input_ids, cache, documents)
-        # transformers 5.24's outputs are dataclasses by a decorator that mypy does not look through
-        return BaseModelOutputWithPast(last_hidden_state=x_btd, past_key_values=past_key_values)  # type: ignore[call-arg]
+        x_btd = super().forward(input_ids, own, documents)
+        return BaseModelOutputWithPast(last_hidden_state=x_btd, **{CACHE: held})
 
 
 class NimForCausalLM(PreTrainedModel, GenerationMixin):
@@ -164,11 +168,11 @@ class NimForCausalLM(PreTrainedModel, GenerationMixin):
         self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None, past_key_values: Any = None, labels: Tensor | None = None,
         use_cache: bool | None = None, logits_to_keep: int | Tensor = 0, num_items_in_batch: Tensor | int | None = None,
-        **others: Any,
+        cache: Any = None, **others: Any,
     ) -> CausalLMOutputWithPast:  # fmt: skip
         """As ``LlamaForCausalLM.forward``; logits [b, t, v] fp32. labels: those that are not -100 are learnt, each
         predicted from the token before it."""
-        found = self.model(input_ids, attention_mask, position_ids, past_key_values, use_cache, **others)
+        found = self.model(input_ids, attention_mask, position_ids, past_key_values, use_cache, cache, **others)
         x_btd = found.last_hidden_state
         loss = None
         if labels is not None:
@@ -180,7 +184,7 @@ class NimForCausalLM(PreTrainedModel, GenerationMixin):
         # 0 means all: slice(-0, None) is the whole
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(x_btd[:, kept]).float()
-        return CausalLMOutputWithPast(loss=loss, logits=logits, past_key_values=past_key_values)  # type: ignore[call-arg]
+        return CausalLMOutputWithPast(loss=loss, logits=logits, **{CACHE: getattr(found, CACHE)})
 
     @property
     def head(self) -> Tensor:
