@@ -64,7 +64,8 @@ def _main(args: Namespace, events: Events) -> int:
         return plans.main(args)
     for flag, needs in (("requests", "plan_only"), ("output", "plan_only"), *((flag, "tasks") for flag in _OF_TASKS),
                         ("output_last", "prompt")):
-        if getattr(args, flag) not in (None, False, 1) and not getattr(args, needs):
+        given = getattr(args, flag)
+        if given is not None and given is not False and (given is True or given != 1) and not getattr(args, needs):
             raise UsageError(f"--{flag.replace('_', '-')} goes with " + ("-p" if needs == "prompt" else
                                                                          f"--{needs.replace('_', '-')}"))
     if args.max_steps < 1 or args.timeout <= 0 or (args.task_timeout is not None and args.task_timeout <= 0):
