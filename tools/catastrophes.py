@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from nimllm.tools.commands import UNKNOWN, Script, Simple
+from nimllm.tools.commands import PIPE, UNKNOWN, Script, Simple
 
 _SYSTEM = frozenset(
     "bin boot dev etc home lib lib32 lib64 media mnt opt proc root run sbin srv sys usr var Users System Library "
@@ -50,7 +50,7 @@ def why(simple: Simple, workspace: Path | None = None) -> str:
 
 def _command(words: Sequence[str], simple: Simple, workspace: Path | None) -> str:
     name, args = words[0].rsplit("/", 1)[-1], list(words[1:])
-    if name in ("rm", "rmdir", "shred", "unlink", "srm", "trash"):
+    if name in ("rm", "rmdir", "shred", "unlink", "srm", "trash", "rimraf"):
         return _removes(name, args, simple, workspace)
     if name in ("find", "fd", "fdfind"):
         return _finds(args, workspace)
@@ -84,6 +84,14 @@ def _command(words: Sequence[str], simple: Simple, workspace: Path | None) -> st
         return f"{name} changes accounts"
     elif name in _FIREWALL:
         return f"{name} changes the firewall"
+    elif (name == "hash" and _flag(args, "p")) or (name == "enable" and _flag(args, "f")):
+        return "it gives a command another meaning"
+    elif name in ("at", "batch"):
+        return "it starts something later, when nobody looks"
+    elif (name in ("nc", "ncat", "netcat") and _flag(args, "ec", "exec")) or (
+        name == "socat" and any(word.lower().startswith(("exec", "system")) for word in args)
+    ):
+        return "it hands a program to the network"
     elif name == "crontab" and _flag(args, "r"):
         return "it removes all scheduled jobs"
     elif name in ("kill", "killall", "pkill", "killall5") and (_has(args, "-1", "1", "0") or name == "killall5"):
@@ -117,7 +125,7 @@ def _command(words: Sequence[str], simple: Simple, workspace: Path | None) -> st
         return "it deletes a database"
     if name in _INTERPRETERS:
         return _interprets(name, args, simple)
-    if name in ("source", ".") and args and UNKNOWN in args[0] and args[0].startswith(UNKNOWN):
+    if name in ("source", ".") and args and args[0].startswith((UNKNOWN, PIPE)):
         return "it runs text that is known only when it runs"
     return ""
 
@@ -183,7 +191,7 @@ def dangerous(word: str, workspace: Path | None) -> str:
 def _removes(name: str, args: list[str], simple: Simple, workspace: Path | None) -> str:
     if any(word.startswith("--no-preserve") for word in args):
         return "it removes the root of the file system"
-    recursive = name in ("shred", "srm", "trash") or _flag(args, "rR", "recursive")
+    recursive = name in ("shred", "srm", "trash", "rimraf") or _flag(args, "rR", "recursive")
     for word in _plain(args):
         lost = dangerous(word, workspace)
         if lost and (recursive or "*" in word or "?" in word):
@@ -252,15 +260,17 @@ def _git(args: list[str]) -> str:
 def _interprets(name: str, args: list[str], simple: Simple) -> str:
     base = "shell" if name in _SHELLS else name
     plain = [word for word in args if not word.startswith("-") or word == "-"]
-    if any(word == UNKNOWN for word in args[:3]):
+    if any(word in (UNKNOWN, PIPE) for word in args[:3]):
         return f"the {base} runs text that is known only when it runs"
     inline = any(re.fullmatch(r"-[a-zA-Z]*[ce]|-m|--command|--eval|-r|-p", word) for word in args)
     if simple.feeders and not inline and (not plain or plain[0] in ("-", "/dev/stdin")):
         fetched = sorted(set(simple.feeders) & _FETCHERS)
         return f"the {base} runs what {fetched[0] if fetched else 'another command'} writes"
-    code = " ".join(args)
-    if inline and re.search(
-        r"rmtree\(\s*['\"](/|~|\.\.?)['\"]|os\.system|subprocess|child_process|\bunlink\b.*['\"]/", code
+    inline = inline or (bool(simple.stdin) and not plain)
+    code = "\n".join((*args, *simple.stdin))
+    if inline and base != "shell" and re.search(
+        r"rmtree\(\s*['\"](/|~|\.\.?)['\"]|os\.(system|popen|exec|spawn|posix_spawn)|pty\.spawn|subprocess|child_process"
+        r"|\bunlink\b.*['\"]/", code
     ):
         return f"the {base} starts commands the policy cannot see"
     if inline and "exec(" in code and re.search(r"urlopen|requests|http", code):

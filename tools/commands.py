@@ -16,7 +16,10 @@ from functools import lru_cache
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
+from nimllm.tools.hazards import Hazards
+
 UNKNOWN = "\0"
+PIPE = "/dev/fd/" + UNKNOWN  # what <(…) becomes
 MAX_VARIANTS = 24  # of one command, when its words have several possible values; above it they become UNKNOWN
 MAX_DEPTH = 60  # of the syntax tree, and of scripts inside scripts
 
@@ -31,7 +34,11 @@ KNOWN_NODES = frozenset(
     "for_statement c_style_for_statement do_group case_statement case_item function_definition test_command "
     "test_operator regex extglob_pattern declaration_command unset_command comment brace_expression translated_string".split()
 )
+_QUOTED = ("string", "raw_string", "ansi_c_string", "translated_string")
 _SUBSTITUTIONS = ("command_substitution", "process_substitution", "arithmetic_expansion")
+_NETWORK = re.compile(r"/+dev/+(tcp|udp)/")
+# The grammar takes more for the end word of a here-document than bash does (`<<E; rm x`).
+_END_WORD = re.compile(r"""'[^'\n]*'|"[^"$`\\\n]*"|\\?[\w.+-]+""")
 _HIDDEN = re.compile(r"(?<!\\)(?:\\\\)*(?:`|\$\(|\$\[)|[<>]\(")
 _SETTERS = frozenset(
     "read mapfile readarray printf getopts let eval source . declare local typeset export readonly".split()
@@ -52,6 +59,8 @@ class Simple:
     writes: tuple[str, ...] = ()
     feeders: tuple[str, ...] = ()  # names of the commands whose output it reads through a pipe
     background: bool = False
+    stdin: tuple[str, ...] = ()  # here-documents and here-strings it reads
+    at: int = -1  # where it stands in the text, bytes
 
     @property
     def name(self) -> str:
@@ -61,10 +70,14 @@ class Simple:
 
 @dataclass
 class Script:
-    """All that a text may run. ``problem``: why it cannot be judged (a sentence), or empty."""
+    """All that a text may run. ``problem``: why it cannot be judged (a sentence), or empty. ``hazards``: clauses about
+    texts that bash evaluates although they look like words (``tools/hazards.py``)."""
 
     simples: list[Simple] = field(default_factory=list)
     functions: dict[str, list[Simple]] = field(default_factory=dict)
+    defined: dict[str, int] = field(default_factory=dict)  # function -> where it is defined for certain, bytes
+    hazards: list[str] = field(default_factory=list)
+    quoted: list[str] = field(default_factory=list)  # texts in quotes that hold a substitution nobody expands here
     unknown_nodes: set[str] = field(default_factory=set)
     problem: str = ""
 
@@ -96,6 +109,7 @@ def parse(text: str) -> Script:
     try:
         reader.check(root)
         reader.collect_values(root)
+        script.hazards = Hazards(lambda node: reader.word(node, 0), reader.elsewhere).find(root)
         reader.statements(root, (), False, 0)
     except _TooDeep:
         script.problem = "it is nested too deeply"
@@ -110,7 +124,9 @@ class _Reader:
     def __init__(self, script: Script) -> None:
         self.script = script
         self.values: dict[str, list[str]] = {"HOME": ["~"], "PWD": ["."], "IFS": [" "]}
+        self.elsewhere: set[str] = set()  # names that read and its like set
         self.function: str | None = None
+        self.stdin: tuple[str, ...] = ()  # what the commands of the statement in hand read
 
     # ---- safety nets -------------------------------------------------------------------------------------------
 
@@ -123,6 +139,10 @@ class _Reader:
                 raise _TooDeep
             if node.is_named and node.type not in KNOWN_NODES:
                 self.script.unknown_nodes.add(node.type)
+            if node.type == "heredoc_start" and not _END_WORD.fullmatch(_text(node)):
+                self.script.problem = "the end of its here-document is not a plain word"
+            if node.type in ("raw_string", "ansi_c_string") and re.search(r"\$\(|`", _text(node)):
+                self.script.quoted.append(_text(node).strip("$'"))
             if node.type in ("raw_string", "comment", "ansi_c_string") or _quoted_heredoc(node):
                 continue
             if not (node.type in _SUBSTITUTIONS or (node.parent is not None and node.parent.type in _SUBSTITUTIONS)):
@@ -161,7 +181,9 @@ class _Reader:
                 words = [_text(child) for child in node.named_children]
                 if words and words[0].lstrip("\\") in _SETTERS:
                     for word in words[1:]:
-                        self._learn(re.split(r"[=\[]", word.strip("'\""))[0], [UNKNOWN])
+                        given = re.split(r"[=\[]", word.strip("'\""))[0]
+                        self._learn(given, [UNKNOWN])
+                        self.elsewhere.add(given)
 
     def _learn(self, name: str, values: list[str]) -> None:
         known = self.values.setdefault(name, [])
@@ -188,7 +210,7 @@ class _Reader:
             return self._expansion(node)
         if kind in ("concatenation", "string", "command_name", "translated_string", "brace_expression"):
             return self._joined(node, depth, quoted or kind == "string")
-        return [UNKNOWN]
+        return [PIPE if kind == "process_substitution" else UNKNOWN]
 
     def _joined(self, node: Node, depth: int, quoted: bool) -> list[str]:
         parts: list[list[str]] = []
@@ -221,12 +243,16 @@ class _Reader:
     def arguments(self, node: Node) -> list[list[str]]:
         """The words one argument becomes (brace expansion, splitting of an unquoted variable), each of its values."""
         found: list[list[str]] = []
+        word = node.named_children[0] if node.type == "command_name" and node.named_child_count else node
         for value in self.word(node, 0):
-            word = node.named_children[0] if node.type == "command_name" and node.named_child_count else node
             if "{" in value and ("," in value or ".." in value) and _bare_brace(word):
                 found.append(braces(value))
             elif _splits(node):
-                found.append(value.split())
+                # What nobody knows may hold blanks, and be several words.
+                more = [UNKNOWN] if UNKNOWN in value and node.type != "command_name" else []
+                found.append(value.split() + more)
+                if any(child.type in _QUOTED and re.search(r"\s", _text(child)) for child in word.named_children):
+                    found.append([value, *more])  # blanks in quotes do not split
             else:
                 found.append([value])
         return found
@@ -246,10 +272,27 @@ class _Reader:
             name = node.child_by_field_name("name")
             outer, self.function = self.function, _text(name) if name is not None else "?"
             self.script.functions.setdefault(self.function, [])
+            after = node.next_sibling
+            if node.parent is not None and node.parent.type == "program" and (after is None or after.type != "&"):
+                self.script.defined.setdefault(self.function, node.end_byte)
             for child in node.children:
                 self.statements(child, (), False, depth + 1)
+            self.redirected(node, (), False)
             self.function = outer
             return
+        outside = self.stdin
+        if node.type == "redirected_statement":
+            self.stdin += tuple(
+                _heredoc(inner) for child in node.children if child.type == "heredoc_redirect"
+                for inner in child.children if inner.type == "heredoc_body"
+            )
+        elif node.type == "for_statement":
+            name = node.child_by_field_name("variable")
+            self._add(Simple((), ((_text(name) if name is not None else "?", UNKNOWN),)))
+        elif node.type == "file_redirect" and node.parent is not None and node.parent.type in _SUBSTITUTIONS:
+            self._add(Simple((), (), tuple(self.target(node)), feeders, background))  # $(>file)
+        elif node.type == "expansion" and (filled := _sets(node)):
+            self._add(Simple((), ((filled, UNKNOWN),)))
         names: list[str] = []
         children = node.children
         for index, child in enumerate(children):
@@ -260,6 +303,7 @@ class _Reader:
                 names += self._names(child)
             elif child.is_named:
                 self.statements(child, feeders, own, depth + 1)
+        self.stdin = outside
 
     def _names(self, node: Node) -> list[str]:
         found = []
@@ -289,12 +333,12 @@ class _Reader:
     def target(self, node: Node) -> list[str]:
         """Files that a redirection writes; nothing for input, for copies of a descriptor, and for /dev/null."""
         operator = next((child.type for child in node.children if not child.is_named), "")
-        if operator in ("<", "<&", "<&-", ">&-", "<<<"):
-            return []
         place = node.child_by_field_name("destination")
         if place is None:
             return []
         values = self.word(place, 0)
+        if operator in ("<", "<&", "<&-", ">&-", "<<<"):  # reading opens a connection, too
+            return [value for value in values if _NETWORK.match(value)]
         if operator == ">&" and all(re.fullmatch(r"\d+-?|-", value) for value in values):
             return []
         return [value for value in values if value not in ("/dev/null", "/dev/stdout", "/dev/stderr")]
@@ -302,8 +346,15 @@ class _Reader:
     def command(self, node: Node, feeders: tuple[str, ...], background: bool, writes: tuple[str, ...]) -> None:
         assigns: list[tuple[str, str]] = []
         words: list[list[list[str]]] = []
+        stdin = self.stdin
         if node.type == "test_command":
             words = [[["[["]]]
+            if node.children[0].type == "[" and any(  # in [ ], not in [[ ]], it is a redirection
+                re.search(r"(?<!\\)>", _own_text(inner))
+                for inner in _walk(node)
+                if inner.type not in ("raw_string", "string", "string_content", "ansi_c_string", *_SUBSTITUTIONS)
+            ):
+                writes += (UNKNOWN,)
         elif node.type != "command":
             words = [[[_text(node.children[0])]]]
         for child in node.named_children:
@@ -313,7 +364,9 @@ class _Reader:
                     assigns.append((_text(name) if name is not None else "?", text))
             elif child.type == "file_redirect":
                 writes += tuple(self.target(child))
-            elif node.type == "test_command" or child.type in ("herestring_redirect", "heredoc_redirect", "comment"):
+            elif child.type == "herestring_redirect":
+                stdin += tuple(value for inner in child.named_children for value in self.word(inner, 0))
+            elif node.type == "test_command" or child.type in ("heredoc_redirect", "comment"):
                 continue
             elif child.type == "variable_assignment":
                 words.append([[_text(child)]])
@@ -333,7 +386,7 @@ class _Reader:
                 flat = (*others, *flat[1:])
                 while flat and re.match(r"\w+=", flat[0]):  # `a=1 { b=2 rm x; }`: bash refuses it, but who knows
                     flat = flat[1:]
-            self._add(Simple(flat, tuple(assigns), writes, feeders, background))
+            self._add(Simple(flat, tuple(assigns), writes, feeders, background, stdin, node.start_byte))
 
     def _add(self, simple: Simple) -> None:
         self.script.simples.append(simple)
@@ -367,6 +420,26 @@ def _own_text(node: Node) -> str:
     return "\1".join(parts)
 
 
+def _heredoc(body: Node) -> str:
+    """The text of a here-document; what is expanded in it is UNKNOWN."""
+    if _quoted_heredoc(body):
+        return _text(body)
+    parts, position = [], body.start_byte
+    for child in body.children:
+        if child.type != "heredoc_content":
+            parts += [_slice(body, position, child.start_byte), UNKNOWN]
+            position = child.end_byte
+    return "".join(parts) + _slice(body, position, body.end_byte)
+
+
+def _sets(node: Node) -> str:
+    """The variable that ``${x:=word}`` may set, or an empty string."""
+    if any(child.type in (":=", "=") for child in node.children):
+        name = next((child for child in node.named_children if child.type == "variable_name"), None)
+        return _text(name) if name is not None else "?"
+    return ""
+
+
 def _quoted_heredoc(node: Node) -> bool:
     if node.type not in ("heredoc_body", "heredoc_content") or node.parent is None:
         return False
@@ -381,10 +454,10 @@ def _bare_brace(node: Node) -> bool:
 
 
 def _splits(node: Node) -> bool:
-    """Whether the word holds an unquoted variable, which bash splits at blanks."""
+    """Whether the word holds an unquoted variable or substitution, which bash splits at blanks."""
     if node.type in ("command_name", "concatenation"):
         return any(_splits(child) for child in node.named_children)
-    return node.type in ("simple_expansion", "expansion")
+    return node.type in ("simple_expansion", "expansion", "command_substitution")
 
 
 def braces(text: str) -> list[str]:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nimllm.errors import USAGE, NimError
-from nimllm.tools import catastrophes, readers
+from nimllm.tools import carriers, catastrophes, readers
 from nimllm.tools.commands import UNKNOWN, Script, Simple, parse
 
 if TYPE_CHECKING:
@@ -64,12 +64,20 @@ _WRAPPERS: dict[str, tuple[str, int]] = {
     "chronic": ("", 0),
     "unbuffer": ("", 0),
     "trap": ("", 0),
+    "jobs": ("", 0),
+    **dict.fromkeys(
+        "taskset chrt numactl prlimit ltrace valgrind perf gosu fakeroot proot xvfb-run dbus-run-session systemd-run "
+        "systemd-inhibit firejail torify torsocks proxychains proxychains4 caffeinate gtimeout setarch linux32 linux64 "
+        "i386 x86_64 runcon sg newgrp rlwrap ts sem entr cgexec setpriv capsh hyperfine uvx npx pipx direnv dotenv pee "
+        "ifne mispipe arch".split(),
+        ("", 0),
+    ),
 }
 _SHELLS = frozenset("sh bash dash zsh ksh ash".split())
 # Programs whose second word says what they do: "always git commit" must not mean "always git push".
 _NOUNS = frozenset(
     "git npm pnpm yarn cargo go docker podman pip pip3 uv poetry conda apt apt-get brew kubectl terraform gh aws gcloud "
-    "systemctl make just python python3 node deno bundle gem dotnet mvn gradle helm svn hg rustup tox nox hatch".split()
+    "sh bash dash zsh ksh source . perl ruby php lua Rscript npx uvx pipx systemctl make just python python3 node deno bundle gem dotnet mvn gradle helm svn hg rustup tox nox hatch".split()
 )
 
 
@@ -112,7 +120,7 @@ def judge(
     if spoken:
         return Verdict(careful, spoken.reason, f"rule:{spoken.rule.spelled}")
     asks = [(simple, reason) for simple, reason in view.simples if reason]
-    if not asks:
+    if not asks and not view.hazard:
         return Verdict("run", "it only reads", "reader")
     accepted = [tuple(rule.split()) for rule in always if rule.split()]
     excused = _allowed(view, rules)
@@ -121,6 +129,8 @@ def judge(
     left = [(simple, reason) for simple, reason in asks if not _accepted(simple, accepted)]
     if mode == "auto":
         return Verdict("run", "the sandbox holds it in the workspace", "mode:auto")
+    if view.hazard:
+        return Verdict(careful, view.hazard, f"mode:{mode}")
     if not left and mode == "ask":
         if mine:
             return Verdict("run", "your rules allow it", "rule:" + "; ".join(dict.fromkeys(map(" ".join, excused))))
@@ -135,7 +145,7 @@ def prefixes(command: str) -> list[str]:
     if unreadable(command):
         return []
     view = look(command)
-    if view.problem or view.catastrophe:
+    if view.problem or view.catastrophe or view.hazard:
         return []
     found = []
     for simple, reason in view.simples:
@@ -194,6 +204,7 @@ class View:
     simples: list[tuple[Simple, str]]
     catastrophe: str = ""
     problem: str = ""
+    hazard: str = ""  # a text that bash evaluates although it looks like a word
 
 
 def look(command: str, workspace: Path | None = None, depth: int = 0) -> View:
@@ -206,6 +217,11 @@ def look(command: str, workspace: Path | None = None, depth: int = 0) -> View:
         view.problem = "it is a script in a script in a script"
         return view
     view.catastrophe = catastrophes.fork_bomb(script)
+    if script.hazards:
+        view.hazard = script.hazards[0]
+        for text in script.quoted:  # bash may expand what stands in quotes here
+            inside = look('echo "' + text.replace('"', "") + '"', workspace, depth + 1)
+            view.catastrophe = view.catastrophe or inside.catastrophe
     for simple in script.simples:
         _follow(simple, script, view, workspace, depth)
     for simple in script.simples:
@@ -222,8 +238,8 @@ def look(command: str, workspace: Path | None = None, depth: int = 0) -> View:
 
 def _follow(simple: Simple, script: Script, view: View, workspace: Path | None, depth: int) -> None:
     reason = readers.reads(simple)
-    if simple.name in script.functions:
-        reason = ""  # its body is judged where it is defined
+    if simple.words and script.defined.get(simple.words[0], simple.at + 1) <= simple.at:
+        reason = ""  # a function; its body is judged where it is defined
     wrapped = _inner(simple)
     view.catastrophe = view.catastrophe or catastrophes.why(simple, workspace)
     if simple.words and (UNKNOWN in simple.words[0] or re.search(r"[*?\[]", simple.words[0].strip("["))):
@@ -243,7 +259,10 @@ def _follow(simple: Simple, script: Script, view: View, workspace: Path | None, 
         inside = look(text, workspace, depth + 1)
         view.catastrophe = view.catastrophe or inside.catastrophe
         view.problem = view.problem or (f"the script it starts: {inside.problem}" if inside.problem else "")
+        view.hazard = view.hazard or inside.hazard
         view.simples += inside.simples
+    for text in carriers.texts(simple) if reason and depth < MAX_NESTING else ():
+        view.catastrophe = view.catastrophe or look(text, workspace, MAX_NESTING).catastrophe
     for command in readers.executed(simple.words[1:]) if simple.name == "find" else ():
         if command and depth < MAX_NESTING:
             _follow(Simple(command), script, view, workspace, depth + 1)
@@ -268,17 +287,26 @@ def _scripts(simple: Simple) -> list[str]:
         found = []
         for index, word in enumerate(args):
             if word.rsplit("/", 1)[-1] in _SHELLS | {"eval"}:
-                found += _scripts(Simple(tuple(args[index:])))
-        if name in ("trap", "script", "su", "flock", "watch", "ssh", "parallel") or (
-            name == "env" and args[:1] == ["-S"]
-        ):
+                found += _scripts(Simple(tuple(args[index:]), stdin=simple.stdin))
+        if name in ("trap", "script", "su", "flock", "watch", "ssh", "parallel"):
             found += [word for word in args if " " in word or UNKNOWN in word]
+        if name == "env":
+            for index, word in enumerate(args):
+                split = re.fullmatch(r"(?s)-[a-zA-Z]*?S(.*)|--split-string(?:=(.*))?", word)
+                if split:
+                    found.append(" ".join([split[1] or split[2] or "", *args[index + 1 :]]).strip())
         return found
     if name == "eval":
         return [" ".join(args)] if args else []
     if name == "alias":
         return [word.split("=", 1)[1] for word in args if "=" in word]
+    if name in ("source", ".") and args[:1] in (["/dev/stdin"], ["/dev/fd/0"]):
+        return list(simple.stdin)
     if name in _SHELLS:
+        if not any(re.fullmatch(r"-[a-zA-Z]*c[a-zA-Z]*", word) for word in args) and all(
+            word.startswith(("-", "+")) or word == "/dev/stdin" for word in args[:1]
+        ):
+            return list(simple.stdin)
         for index, word in enumerate(args):
             if re.fullmatch(r"-[a-zA-Z]*c[a-zA-Z]*", word):
                 rest = [other for other in args[index + 1 :] if not other.startswith(("-", "+"))]
@@ -340,8 +368,12 @@ def _allowed(view: View, rules: Rules | None) -> list[tuple[str, ...]]:
 def _accepted(simple: Simple, accepted: Sequence[tuple[str, ...]]) -> bool:
     if simple.writes and (">",) not in accepted:
         return False
-    if any(name in ("PATH", "IFS") or name.startswith(("LD_", "BASH", "GIT_")) for name, _ in simple.assigns):
+    if any(readers.risky(name) for name, _ in simple.assigns):
         return False
     if not simple.words:
         return all((f"{name}=",) in accepted for name, _ in simple.assigns)
-    return any(simple.words[: len(rule)] == rule for rule in accepted)
+    # What starts programs of its own is accepted once, not for good, unless the rule spells all of it.
+    whole = bool(carriers.why(simple))
+    return any(
+        simple.words[: len(rule)] == rule and (not whole or len(simple.words) == len(rule) > 1) for rule in accepted
+    )

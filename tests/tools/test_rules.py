@@ -70,7 +70,7 @@ def in_force(text: str) -> rules.Rules:
     ("git push --force", "refuse refuse refuse refuse"),
     ("git $(cat x)", "refuse ask ask ask"),  # it may be a push, and nobody knows
     ("git p$x", "refuse ask ask ask"),
-    ("git c$x", "refuse run run run"),
+    ("git c$x", "refuse ask run run"),
     ("rm x", "refuse ask ask ask"),  # ask is stricter than allow
     ("sudo rm x", "refuse ask ask ask"),
     ("ls", "run run run run"),
