@@ -9,7 +9,7 @@ from nimllm.agent.face import SHOWN, Face, Stdio
 from nimllm.agent.results import Decided, Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from nimllm.tools.policy import Verdict
 
@@ -33,11 +33,13 @@ class AskingFace(Face):
         super().__init__(out, err, live=console.rich, plain=plain, shown=shown)
         self.console = console
         self._approved = ""  # it stands on the screen already
+        self.asked: Callable[[], None] = lambda: None  # told when somebody is asked
 
     def approve(self, command: str, verdict: Verdict) -> Decision:
         from nimllm.tools import policy
 
         self._approved = ""
+        self.asked()
         self.command_line("? ", policy.spelled(command))
         self.say(f"  {visible(verdict.reason)}", "dim")
         rules = [] if verdict.rule.startswith("rule:") else policy.prefixes(command)

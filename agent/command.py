@@ -56,6 +56,8 @@ def main(args: Namespace) -> int:
 
 
 def _main(args: Namespace, events: Events) -> int:
+    for sentence in equipment.apply_settings(args):
+        print(f"nimllm: {sentence}", file=sys.stderr)
     if args.plan_only:
         if args.tasks:
             raise UsageError("--plan-only and --tasks cannot be used together", "", "give one of them")

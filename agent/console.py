@@ -84,10 +84,11 @@ class Console:
     def _make_session(self) -> Any:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.filters import Condition
-        from prompt_toolkit.history import FileHistory
         from prompt_toolkit.key_binding import KeyBindings
         from prompt_toolkit.output import ColorDepth
         from prompt_toolkit.styles import Style
+
+        from nimllm.agent.recall import Recall
 
         keys = KeyBindings()
 
@@ -116,7 +117,7 @@ class Console:
             return text.startswith("/") or text.rsplit(" ", 1)[-1].startswith("@")
 
         session: Any = PromptSession(
-            history=FileHistory(str(self._history)), multiline=True, key_bindings=keys,
+            history=Recall(self._history), multiline=True, key_bindings=keys,
             completer=self._completer(), complete_while_typing=Condition(completing),
             bottom_toolbar=lambda: " " + self._status(), prompt_continuation="  ", enable_open_in_editor=True,
             reserve_space_for_menu=4, style=Style.from_dict({"bottom-toolbar": "noreverse fg:ansibrightblack"}),
@@ -150,6 +151,12 @@ class Console:
                     yield from paths.get_completions(Document(name, len(name)), event)
 
         return Words()
+
+    def ring(self, text: str) -> None:
+        """A bell."""
+        if self.tty and sys.stdout.isatty():
+            sys.stdout.write("\a")
+            sys.stdout.flush()
 
     # ---- questions ------------------------------------------------------------------------------------------------
 

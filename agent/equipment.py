@@ -65,10 +65,24 @@ def open_store(run: Path) -> MemoryStore:
 
 
 def mode_of(args: Namespace, interactive: bool) -> str:
-    """The policy's mode: what was asked for, else ``ask`` where somebody can answer and ``read-only`` elsewhere."""
+    """The policy's mode: what was asked for, else ``ask`` where somebody can answer and ``read-only`` elsewhere; never
+    more than the project allows."""
     if args.yes and args.mode not in (None, "auto"):
         raise UsageError("--yes means --mode auto", f"--mode {args.mode} was given too", "give one of them")
-    return "auto" if args.yes else args.mode or ("ask" if interactive else "read-only")
+    mode = "auto" if args.yes else args.mode or ("ask" if interactive else "read-only")
+    most = getattr(args, "mode_at_most", mode)  # what the project allows
+    return min(mode, most, key=MODES.index)
+
+
+def apply_settings(args: Namespace) -> list[str]:
+    """Fills in from the config files what the command line left open; sentences about what was ignored. NimError 3 when
+    a file is wrong."""
+    from nimllm.agent import settings
+
+    given = getattr(args, "given", None)
+    if given is None:  # called by somebody who has said everything
+        return []
+    return settings.apply(args, given, None if args.tasks else workspace_of(args))
 
 
 def workspace_of(args: Namespace) -> Path:

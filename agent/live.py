@@ -27,7 +27,7 @@ class Waiting:
         self._messages: deque[str] = deque()
         self._news = threading.Condition()
         self._ended = False
-        self._working = False  # one was taken and is not done
+        self._working = True  # the session opens; later: one was taken and is not done
         self.held = False
 
     @property
@@ -109,22 +109,31 @@ class Live:
             code = errors.OK
         finally:
             self.waiting.end()
-            self.session.agent.stop()
-            worker.join(LEAVE_SECONDS)
+            if self.session.opened:
+                self.session.agent.stop()
+            if worker.ident is not None:
+                worker.join(LEAVE_SECONDS)
         if self._error is not None:
             raise self._error
         return code
 
     def _listen(self, worker: threading.Thread) -> None:
         loop = asyncio.get_running_loop()
+        loop.call_soon(worker.start)  # once the prompt stands there: opening the rest takes longer
         loop.add_signal_handler(signal.SIGINT, self.interrupt)
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.screen.exit, errors.TERMINATED)
-        worker.start()
 
     # ---- the worker -----------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        try:
+            self.session.open()
+        except BaseException as error:
+            self.screen.fail(error)
+            return
+        self.waiting.done(hold=False)
+        self.screen.refresh()
         while (message := self.waiting.take()) is not None:
             self.screen.refresh()
             try:
@@ -170,7 +179,9 @@ class Live:
 
     def interrupt(self) -> None:
         face = self.session.face
-        if self.waiting.busy:
+        if not self.session.opened:
+            self.screen.exit(errors.INTERRUPTED)
+        elif self.waiting.busy:
             self._idle_stops = 0
             what = self.session.agent.interrupt()
             self.screen.drop()
@@ -186,13 +197,14 @@ class Live:
                 face.say("^C again quits", "dim")
 
     def leave(self) -> None:
-        if self.waiting.busy:
+        if self.session.opened and self.waiting.busy:
             self.session.face.say("a task runs: ^C stops it", "dim")
         else:
             self.screen.exit(errors.OK)
 
     def status(self, columns: int) -> str:
-        return self.session.bar(columns, "working, ^C stops" if self.waiting.busy else "")
+        busy = "starting" if not self.session.opened else "working, ^C stops" if self.waiting.busy else ""
+        return self.session.bar(columns, busy)
 
 
 def rich_terminal(plain: bool) -> bool:

@@ -9,12 +9,12 @@ most ten times a second, each time with a single write.
 from __future__ import annotations
 
 import io
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nimllm.agent.display import Glyphs, visible
@@ -174,6 +174,16 @@ class Screen:
                 return
             self._scheduled = True
         self._flush_soon()
+
+    def ring(self, text: str) -> None:
+        """A bell, and a note (OSC 9) where the terminal shows such: ``text`` is visible and short."""
+        note = "" if os.environ.get("TERM") == "linux" else f"\x1b]9;{text}\x07"
+
+        def write() -> None:
+            self.output.write_raw(note + "\a")
+            self.output.flush()
+
+        self._call(write)
 
     def drop(self) -> None:
         """Forgets what is not on the screen yet: after ^C nobody wants to wait for it."""
@@ -515,12 +525,3 @@ class _Above(io.TextIOBase):
     @property
     def encoding(self) -> str:  # type: ignore[override]
         return self._screen._stdout.encoding
-
-
-def history_file(path: Path) -> History:
-    """The lines typed before, from a file of mode 0600."""
-    from prompt_toolkit.history import FileHistory
-
-    from nimllm.agent.console import private_file
-
-    return FileHistory(str(private_file(path)))

@@ -9,22 +9,28 @@ import os
 import signal
 import sys
 import threading
+import time
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from nimllm import errors, places
-from nimllm.agent import equipment, records, slash
+from nimllm.agent import equipment, slash
 from nimllm.agent.asking import AskingFace
 from nimllm.agent.console import Console
 from nimllm.agent.display import one_line, visible
-from nimllm.agent.log import TaskLog
 from nimllm.agent.loop import Agent
 from nimllm.agent.results import Step, TaskResult
 from nimllm.agent.screen import Screen
 from nimllm.errors import NimError, UsageError
+
+if TYPE_CHECKING:  # pydantic builds the records' models in 0.1 s, which the prompt need not wait for
+    from nimllm.agent.log import TaskLog
+    from nimllm.agent.records import TaskRecord
+    from nimllm.tools.sandbox import Sandbox
 
 KEPT_SNAPSHOTS = 200
 
@@ -38,7 +44,13 @@ def main(args: Namespace) -> int:
 
 
 class Session:
-    """One terminal, one shell, one model."""
+    """One terminal, one shell, one model. What takes time (sandbox, model, shell) is made by :meth:`open`; until then
+    the prompt can be typed into already."""
+
+    box: Sandbox
+    model: equipment.Model
+    log: TaskLog
+    agent: Agent
 
     def __init__(self, args: Namespace) -> None:
         from nimllm.agent import live
@@ -46,33 +58,45 @@ class Session:
         self.args = args
         self.mode = equipment.mode_of(args, interactive=True)
         self.workspace = equipment.workspace_of(args)
+        equipment.model_folder(args.model)
         state = places.state_folder()
-        self.box = equipment.open_sandbox(args, self.workspace, self.mode)
-        self.model = equipment.load_model(args, args.memory != "off")
+        self.opened = False
         self.stopped = False  # the last message's task was stopped by the user
+        self.last: tuple[TaskResult, TaskRecord] | None = None
+        self.done: list[Step] = []  # steps with snapshots, newest last
+        self._reload = threading.Event()  # a memory was accepted: the weights on disk are newer
+        self._sticky = 0  # ^C on an empty line, in a row
+        self._began = 0.0  # when the message that is worked on was taken
         self.console: Console | Screen
         self._live: live.Live | None = None
         if live.rich_terminal(args.plain):
             from nimllm.agent.completion import Words
-            from nimllm.agent.screen import history_file
+            from nimllm.agent.recall import Recall
 
             self._live = live.Live(self)
-            self.console = Screen(history_file(state / "history"), Words(slash.WORDS, self.folder), self._live.hooks())
+            self.console = Screen(Recall(state / "history"), Words(slash.WORDS, self.folder), self._live.hooks())
         else:
             self.console = Console(state / "history", slash.WORDS, lambda: self.bar(0), self.folder, args.plain)
         self.face = AskingFace(self.console, "stdout", "stdout", args.plain)
+        self.face.asked = lambda: self.ring("a question")
+
+    def open(self) -> None:
+        """Sandbox, model, shell. NimError: what of it cannot be had."""
+        self.box = equipment.open_sandbox(self.args, self.workspace, self.mode)
+        self.model = equipment.load_model(self.args, self.args.memory != "off")
         self.log = self._make_log()
         self.agent = self._make_agent()
-        self.last: tuple[TaskResult, records.TaskRecord] | None = None
-        self.done: list[Step] = []  # steps with snapshots, newest last, for /undo
-        self._reload = threading.Event()  # a memory was accepted: the weights on disk are newer
-        self._sticky = 0  # ^C on an empty line, in a row
+        self.opened = True
+        self.face.say(f"nimllm: {self.model.name}, mode {self.mode}, {self.box.reason}", "dim")
+        self.face.say("say what to do; /help for commands; ^D to quit", "dim")
 
     def folder(self) -> Path:
         """Where the shell is."""
-        return Path(self.agent.shell.cwd)
+        return Path(self.agent.shell.cwd) if self.opened else self.workspace
 
     def _make_log(self) -> TaskLog:
+        from nimllm.agent.log import TaskLog
+
         return TaskLog(self.model.run, self.args.memory, self.args.memory_method, self._remembered,
                        model=self.model.name, base=self.model.base, mode=self.mode, sandbox=self.box.level,
                        workspace=str(self.workspace))
@@ -91,14 +115,19 @@ class Session:
 
     def run(self) -> int:
         """Reads messages until /quit, ^D, or ^C twice on an empty line (exit 130)."""
-        self.face.say(f"nimllm: {self.model.name}, mode {self.mode}, {self.box.reason}", "dim")
-        self.face.say("say what to do; /help for commands; ^D to quit", "dim")
         try:
             live = self._live
-            code = live.run(self.console) if live and isinstance(self.console, Screen) else self._run_plain()
+            if live and isinstance(self.console, Screen):
+                code = live.run(self.console)
+            else:
+                self.open()
+                code = self._run_plain()
         finally:
-            self.agent.shell.close()
-            self._prune()
+            if self.opened:
+                self.agent.shell.close()
+                self._prune()
+        if not self.opened:
+            return code
         if code != errors.TERMINATED:
             self._wait_for_memory()
         return code
@@ -133,6 +162,7 @@ class Session:
     def obey(self, message: str) -> slash.Said:
         """One message: a /command, a ``!command``, or a task. "quit" ends the session."""
         self.stopped = False
+        self._began = time.monotonic()
         if not self.at_once(message):
             self.agent.expect()
         if slash.is_command(message):
@@ -145,7 +175,7 @@ class Session:
 
     def at_once(self, message: str) -> bool:
         """Whether a message does not wait until the running task is done."""
-        return slash.is_command(message) and message.split(None, 1)[0] in slash.AT_ONCE
+        return self.opened and slash.is_command(message) and message.split(None, 1)[0] in slash.AT_ONCE
 
     def _prune(self) -> None:
         """Old snapshots go when the session ends; failing at that is nobody's concern now."""
@@ -175,14 +205,16 @@ class Session:
 
     def bar(self, columns: int, busy: str = "") -> str:
         """The status bar, for a terminal of so many columns (0: any): what matters least goes first."""
-        speed = f"{self.agent.tokens_per_second:.0f} tok/s" if self.agent.tokens_per_second else ""
-        cwd = str(self.agent.shell.cwd)
+        cwd = str(self.folder())
         home = os.path.expanduser("~")
         cwd = visible("~" + cwd[len(home):] if cwd == home or cwd.startswith(home + "/") else cwd)
-        memory = "off" if self.args.memory == "off" else f"{self.model.memories}"
-        coming = f" (+{self.log.pending})" if self.log.pending else ""
-        parts = [(0, busy), (1, self.mode), (2, f"sandbox {self.box.level}"), (4, self.model.name),
-                 (5, f"memory {memory}{coming}"), (6, speed), (3, cwd)]
+        parts = [(0, busy), (1, self.mode), (3, cwd)]
+        if self.opened:
+            memory = "off" if self.args.memory == "off" else f"{self.model.memories}"
+            coming = f" (+{self.log.pending})" if self.log.pending else ""
+            speed = f"{self.agent.tokens_per_second:.0f} tok/s" if self.agent.tokens_per_second else ""
+            parts[2:2] = [(2, f"sandbox {self.box.level}"), (4, self.model.name), (5, f"memory {memory}{coming}"),
+                          (6, speed)]
         dot = self.face.glyphs.dot
         shown = [part for part in parts if part[1]]
         while columns and len(shown) > 1 and sum(len(text) + len(dot) for _, text in shown) > columns:
@@ -230,13 +262,20 @@ class Session:
         self.last = (result, record)
         if self.log.pending and self.args.memory != "off":
             self.face.say("remembering in the background", "dim")
+        self.ring(f"{result.ended}: {request}")
+
+    def ring(self, text: str) -> None:
+        """Tells somebody who looks elsewhere, when the message at hand has taken long."""
+        if self.args.notify and time.monotonic() - self._began >= self.args.notify:
+            self.console.ring(one_line(f"nimllm: {text}", 60).replace(";", ","))
 
     def user_command(self, command: str) -> None:
-        """``!command`` in the agent's shell: recorded as the user's, never learnt as the model's."""
-        from nimllm.tools.redact import redact
-
+        """``!command`` in the agent's shell: recorded as the user's, never learnt as the model's. ``!!command`` leaves
+        no record, so that /undo does not know it."""
+        hidden = command.startswith("!")
+        command = command.removeprefix("!").strip()
         if not command:
-            self.face.say("!COMMAND runs a command of yours in the agent's shell", "dim")
+            self.face.say("!COMMAND runs a command of yours in the agent's shell; !!COMMAND is not recorded", "dim")
             return
         step = Step(command, by="user")
         with self._interruptible():
@@ -244,17 +283,25 @@ class Session:
         self.stopped = step.ended == "interrupted"
         if step.snapshot:
             self.done.append(step)
-        result = TaskResult("", "", steps=[step], ended="answered", seconds=step.seconds)
-        record = records.task_record(result, redact, kind="user", **self.log.about)
-        records.write(record)
+        if not hidden:
+            from nimllm.agent import records
+            from nimllm.tools.redact import redact
+
+            result = TaskResult("", "", steps=[step], ended="answered", seconds=step.seconds)
+            records.write(records.task_record(result, redact, kind="user", **self.log.about))
+        self.ring(f"{step.ended}: {command}")
 
     # ---- the memory -----------------------------------------------------------------------------------------------
 
-    def _remembered(self, record: records.TaskRecord) -> None:
+    def _remembered(self, record: TaskRecord) -> None:
         """From the memory's thread: says what was remembered; the weights are read again before the next task."""
+        from nimllm.agent import records
+
         if record.memory.state == "accepted":
             self.model.memories += 1
             self._reload.set()
+        if isinstance(self.console, Screen):
+            self.console.refresh()
         style = {"accepted": "good", "failed": "bad", "rejected": "warn"}.get(record.memory.state, "dim")
         self.face.say(records.tell_memory(record.memory), style)
 

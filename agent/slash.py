@@ -10,7 +10,7 @@ from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from nimllm.agent import equipment, records
+from nimllm.agent import equipment
 from nimllm.agent.display import visible
 from nimllm.agent.equipment import MODES
 
@@ -119,6 +119,8 @@ def _log(session: Session, words: list[str]) -> Said:
     if session.last is None:
         session.face.say("no task yet")
         return None
+    from nimllm.agent import records
+
     for line in records.tell(session.last[1]):
         session.face.say(visible(line))
     return None
@@ -202,6 +204,8 @@ def _good(session: Session, words: list[str]) -> Said:
         _memory(session, ["approve", record.memory.id])
         record.memory.state, record.outcome, record.by = "accepted", "success", "user"
         record.detail = "the user said so"
+        from nimllm.agent import records
+
         records.write(record)
     else:
         session.log.said(result, record, "success")

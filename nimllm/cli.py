@@ -107,6 +107,8 @@ def _agent(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-output", type=int, metavar="BYTES", help="stop a task that prints more than this")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plain", action="store_true", help="flat text lines, no cursor movement")
+    parser.add_argument("--notify", type=float, default=10.0, metavar="S",
+                        help="ring when a task took longer than S seconds (default 10; 0: never)")
     parser.add_argument("-q", "--quiet", action="store_true", help="with -p and --tasks: outputs and answers only")
     parser.add_argument("-v", "--verbose", action="store_true", help="with -p: why each command may run, and counts")
 
@@ -287,6 +289,15 @@ def parser(words: list[str] | None = None) -> argparse.ArgumentParser:
     return top
 
 
+def given(words: list[str], command: str) -> frozenset[str]:
+    """The names of the options of ``command`` that ``words`` set, so that settings may fill in the others."""
+    fresh = parser(words)
+    [commands] = [action for action in fresh._actions if isinstance(action, argparse._SubParsersAction)]
+    for action in commands.choices[command]._actions:
+        action.default = argparse.SUPPRESS
+    return frozenset(vars(fresh.parse_args(words)))
+
+
 def _spell(argv: list[str]) -> list[str]:
     """``--agent`` and its like, wherever they stand, become the subcommand in front."""
     own = argv[: argv.index("--")] if "--" in argv else argv  # behind -- stand somebody else's words
@@ -308,6 +319,8 @@ def main(argv: list[str] | None = None) -> int:
             parser([]).print_help()
             return 0
         target = COMMANDS[arguments.command][2]
+        if arguments.command == "agent":
+            arguments.given = given(words, "agent")
         if arguments.command == "eval":
             target = _EVALUATIONS[arguments.kind]
         elif arguments.command == "align":

@@ -94,7 +94,8 @@ class Terminal:
 
     def ready(self) -> None:
         """Until the prompt is empty and nothing runs."""
-        self.until("the prompt", lambda: self.input == "" and "working" not in self.screen)
+        self.until("the prompt", lambda: self.input == "" and "/help" in self.scrollback
+                   and not re.search("^ (working|starting)", self.screen, re.M))
         self._at = len(self.text)
 
     def typed(self, text: str) -> None:
