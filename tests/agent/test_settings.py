@@ -69,7 +69,8 @@ def test_a_project_tightens(mine: Path, theirs: Path) -> None:
 
 @pytest.mark.parametrize(("line", "attribute"), [
     ('network = "on"', "network"), ('sandbox = "none"', "sandbox"), ('memory = "auto"', "memory"),
-    ('sandbox = "landlock"', "sandbox"), ("timeout = 9999", "timeout"), ("task_timeout = 1e6", "task_timeout"), ("max_steps = 100", "max_steps"),
+    ('sandbox = "landlock"', "sandbox"), ("timeout = 9999", "timeout"),
+    ("task_timeout = 1e6", "task_timeout"), ("max_steps = 100", "max_steps"),
     ('add_dir = ["/"]', "add_dir"), ('model = "evil"', "model"), ('dtype = "q4"', "dtype"), ("threads = 64", "threads"),
     ("notify = 0", "notify"), ("plain = true", "plain")])
 def test_a_project_never_loosens_and_that_is_said(theirs: Path, mine: Path, line: str, attribute: str) -> None:
