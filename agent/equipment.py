@@ -124,7 +124,12 @@ def open_sandbox(args: Namespace, workspace: Path, mode: str, throwaway: bool = 
 
 def agent_options(args: Namespace) -> dict[str, Any]:
     """What the command line says of how the agent works, for its constructor, beyond limits and the seed."""
-    return {}
+    count = args.samples if args.samples is not None else 8 if args.try_first else 1
+    if not 1 <= count <= 64 or not args.try_seconds > 0:
+        raise UsageError("--samples is 1 to 64, and --try-seconds positive")
+    if args.try_first and count == 1:
+        raise UsageError("--try-first needs --samples of at least 2", "one sample leaves nothing to choose")
+    return {"samples": count, "try_first": args.try_first, "try_seconds": args.try_seconds}
 
 
 def interactive() -> bool:

@@ -8,71 +8,41 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from nimllm.agent.results import Decision, Step, TaskEnd, TaskResult
-from nimllm.agent.window import Overflow, check_request, fit_task
-from nimllm.errors import NimError
-from nimllm.llm.turns import ROLES, Turn, observation, workspace_note
+from nimllm.agent.choose import Candidate, Choice, Chooser, parses
+from nimllm.agent.hooks import Hooks
+from nimllm.agent.results import Step, TaskResult
+from nimllm.agent.stall import Stall, stamp
+from nimllm.agent.window import check_request
+from nimllm.agent.writer import COMMAND_TOKENS, End, Tally, Writer
+from nimllm.errors import USAGE, NimError
+from nimllm.llm.turns import Turn, observation, workspace_note
 
 if TYPE_CHECKING:
-    from nimllm.llm.generate import Completion, Generator, Sampling
+    from nimllm.llm.generate import Generator
+    from nimllm.tools.overlay import Overlay
     from nimllm.tools.policy import Verdict
     from nimllm.tools.rules import Rules
     from nimllm.tools.shell import Shell
     from nimllm.tools.snapshots import Snapshots
 
-PLAN_TOKENS, COMMAND_TOKENS, ANSWER_TOKENS = 96, 160, 128
-RESAMPLES, RESAMPLE_TEMPERATURE = 3, 0.7  # tries after the greedy one when a command is empty or does not parse
+__all__ = ["Agent", "Hooks", "grounded", "parses", "visible_output"]
+
+PLAN_TOKENS, ANSWER_TOKENS = 96, 128
+RESAMPLES, RESAMPLE_TEMPERATURE = 3, 0.7  # tries after the greedy one when no command is usable
+SAMPLE_TEMPERATURE = 1.0  # of --samples: a trained model is so sure of itself that less gives the same text every time
+PLANS = 4  # different plans, at most, under which commands are sampled
 REJECTIONS = 3  # rejected commands after which a task ends
 NEUTRAL = "The output above shows it."
 _NUMBER = re.compile(r"\d+")
 SCAN_NAMES = 2000  # entries of the working folder that are looked at
-
-
-class Hooks:
-    """What the loop tells and asks; this class tells nobody and lets nothing run that needs a word from a person."""
-
-    def plan_text(self, piece: str) -> None:
-        """A piece of the plan, as it is written."""
-
-    def plan(self, text: str) -> None:
-        """The whole plan."""
-
-    def approve(self, command: str, verdict: Verdict) -> Decision:
-        """The policy wants a person to look at ``command``."""
-        return Decision("blocked")
-
-    def started(self, command: str, verdict: Verdict) -> None:
-        """The command runs now."""
-
-    def output(self, text: str) -> None:
-        """A piece of the command's output, raw: whoever shows it makes control characters visible."""
-
-    def finished(self, step: Step) -> None:
-        """The step is over, run or not."""
-
-    def answer_text(self, piece: str) -> None:
-        """A piece of the answer, as it is written."""
-
-    def answer(self, text: str) -> None:
-        """The whole answer."""
-
-    def notice(self, text: str) -> None:
-        """Something the user should know: the shell was restarted, the model repeats itself."""
-
-
-class _End(Exception):
-    """The task ends here, for this reason."""
-
-    def __init__(self, ended: TaskEnd, limit: str = "") -> None:
-        self.ended, self.limit = ended, limit
-        super().__init__(limit)
 
 
 class Agent:
@@ -93,21 +63,32 @@ class Agent:
         snapshots: Snapshots | None = None,
         seed: int = 0,
         rules: Rules | None = None,
+        samples: int = 1,
+        try_first: bool = False,
+        try_seconds: float = 2.0,
     ) -> None:
-        self.generator, self.shell, self.mode = generator, shell, mode
+        self.samples, self.try_first, self.try_seconds = max(1, samples), try_first, try_seconds
+        self.writer = Writer(generator)
+        self.shell, self.mode = shell, mode
         self.max_steps, self.step_timeout, self.task_timeout = max_steps, step_timeout, task_timeout
         self.snapshots, self.seed = snapshots, seed
         self.always: list[str] = []
         self.rules = rules if rules is not None else _rules(shell)
         self.tokens_per_second = 0.0
-        self._stop = threading.Event()
+        self._view: Overlay | None = None
+        self._open: _Task | None = None  # a task that ended at a limit, and may go on
         self._running = threading.Event()  # a command runs
         self._interrupted = False  # the running command was asked to stop
         self._expected = False  # a stop from now on is meant for what comes next
         self._told = False  # which rules are ignored
-        tokenizer = generator.tokenizer
-        self._marker = {name: tokenizer.marker(name) for name in (*ROLES, "end")}
-        self._banned = (0, 1, 2, 3, *(self._marker[role] for role in ROLES))
+
+    @property
+    def generator(self) -> Generator:
+        return self.writer.generator
+
+    @generator.setter
+    def generator(self, other: Generator) -> None:
+        self.writer.generator = other
 
     # ---- control from outside -------------------------------------------------------------------------------------
 
@@ -122,12 +103,12 @@ class Agent:
 
     def expect(self) -> None:
         """A task or a command follows: a stop from now on is for it, even if it comes before the first token."""
-        self._stop.clear()
+        self.writer.restart()
         self._expected = True
 
     def stop(self) -> None:
         """Ends the task at the next token or as soon as the running command is gone."""
-        self._stop.set()
+        self.writer.stop()
         if self._running.is_set():
             self.shell.interrupt()
 
@@ -141,31 +122,54 @@ class Agent:
         """
         hooks = hooks or Hooks()
         check_request(request, self.generator.tokenizer, self.generator.config.context)
-        if not self._expected:
-            self._stop.clear()
-        self._expected = False
+        self._begin()
         note = workspace_note(self.names())
         result = TaskResult(request, note)
         for sentence in self.rules.ignored if not self._told else ():
             hooks.notice(sentence)
         self._told = True
-        start = time.monotonic()
-        deadline = start + self.task_timeout if self.task_timeout else None
-        tally = _Tally()
-        turns = [Turn("system", note, tainted=True), Turn("user", request)]
+        task = _Task([Turn("system", note, tainted=True), Turn("user", request)], result, Stall())
+        return self._work(task, hooks, planned=False)
+
+    def resume(self, hooks: Hooks | None = None) -> TaskResult:
+        """Goes on with the last task, which ended at a limit: the number of steps, time, or no progress. The user says
+        so, and knows better: repetition does not end it any more, only the limits do, counted anew. The result has the
+        new steps. NimError 2 when there is no such task."""
+        if self._open is None:
+            raise NimError("there is no task to go on with", "no limit has ended the last one", "ask again", USAGE)
+        self._begin()
+        old = self._open.result
+        task = _Task(self._open.turns, TaskResult(old.request, old.note, old.plan), Stall(patient=True))
+        return self._work(task, hooks or Hooks(), planned=True)
+
+    def _begin(self) -> None:
+        """Forgets a stop that was not meant for what comes now."""
+        if not self._expected:
+            self.writer.restart()
+        self._expected = False
+
+    def _work(self, task: _Task, hooks: Hooks, planned: bool) -> TaskResult:
+        """Steps until an answer or a limit."""
+        result, start = task.result, time.monotonic()
+        task.deadline = start + self.task_timeout if self.task_timeout else None
+        tally = task.tally
+        self._open = None
         try:
-            self._plan(turns, result, hooks, tally)
-            while self._next(turns) == "bash":
-                self._check_limits(result, deadline)
-                self._step(turns, result, hooks, deadline, tally)
-            self._answer(turns, result, hooks, tally)
-        except _End as end:
+            if not planned:
+                self._plan(task.turns, result, hooks, tally)
+            while self.writer.next(task.turns) == "bash":
+                self._check_limits(result, task.deadline)
+                self._step(task, hooks)
+            self._answer(task.turns, result, hooks, tally)
+        except End as end:
             result.ended, result.limit = end.ended, end.limit
+            if end.ended in ("loop", "steps", "time"):
+                self._open = task
             if end.ended in ("loop", "steps"):
                 hooks.notice(end.limit)
                 try:
-                    self._answer(turns, result, hooks, tally)
-                except _End:
+                    self._answer(task.turns, result, hooks, tally)
+                except End:
                     pass  # the first reason is the one to tell
         result.seconds = time.monotonic() - start
         result.tokens = tally.tokens
@@ -177,15 +181,15 @@ class Agent:
         """Plan and first command for a request, without running anything; an empty command when the model wrote none
         that parses. NimError 2 as for :meth:`task`."""
         check_request(request, self.generator.tokenizer, self.generator.config.context)
-        self._stop.clear()
+        self._begin()
         note = workspace_note(self.names())
-        turns = [Turn("system", note, tainted=True), Turn("user", request)]
-        result, tally = TaskResult(request, note), _Tally()
+        task = _Task([Turn("system", note, tainted=True), Turn("user", request)], TaskResult(request, note), Stall())
         try:
-            self._plan(turns, result, Hooks(), tally)
-            return result.plan, self._command(turns, tally, ())
-        except _End:
-            return result.plan, ""
+            self._plan(task.turns, task.result, Hooks(), task.tally)
+            command = self._command(task, Hooks(), ())
+            return task.result.plan, command
+        except End:
+            return task.result.plan, ""
 
     def names(self) -> list[str]:
         """Top-level entries of the shell's folder, folders with a slash at the end."""
@@ -204,97 +208,140 @@ class Agent:
 
     # ---- what the model writes ------------------------------------------------------------------------------------
 
-    def _write(
-        self,
-        turns: Sequence[Turn],
-        role: str,
-        tokens: int,
-        tally: _Tally,
-        on_text: Callable[[str], None] | None = None,
-        sampling: Sampling | None = None,
-    ) -> Completion:
-        """The model's text for a turn of ``role`` after ``turns``."""
-        context = self.generator.config.context
-        tokens = min(tokens, context // 4)
-        try:
-            ids = fit_task(turns, self.generator.tokenizer, context, tokens + 1).ids
-        except Overflow as overflow:
-            raise _End("context", f"the task no longer fits into the model's window: {overflow}") from None
-        done = self.generator.complete(
-            [*ids, self._marker[role]], tokens, stop_ids=(self._marker["end"],), banned=self._banned,
-            on_text=on_text, should_stop=self._stop.is_set, sampling=sampling,
-        )
-        tally.add(done)
-        if self._stop.is_set():
-            raise _End("interrupted", "stopped by the user")
-        return done
-
-    def _plan(self, turns: list[Turn], result: TaskResult, hooks: Hooks, tally: _Tally) -> None:
-        result.plan = self._write(turns, "plan", PLAN_TOKENS, tally, hooks.plan_text).text.strip()
+    def _plan(self, turns: list[Turn], result: TaskResult, hooks: Hooks, tally: Tally) -> None:
+        result.plan = self.writer.one(turns, "plan", PLAN_TOKENS, tally, hooks.plan_text).text.strip()
         hooks.plan(result.plan)
         turns.append(Turn("plan", result.plan))
 
-    def _next(self, turns: Sequence[Turn]) -> str:
-        """The marker the model wants next: ``bash`` or ``assistant``."""
-        context = self.generator.config.context
-        try:
-            ids = fit_task(turns, self.generator.tokenizer, context, min(COMMAND_TOKENS, context // 4) + 2).ids
-        except Overflow as overflow:
-            raise _End("context", f"the task no longer fits into the model's window: {overflow}") from None
-        choice = self.generator.complete(ids, 1, allowed_first=(self._marker["bash"], self._marker["assistant"]),
-                                         should_stop=self._stop.is_set)
-        if self._stop.is_set():
-            raise _End("interrupted", "stopped by the user")
-        return "bash" if choice.ids[:1] == [self._marker["bash"]] else "assistant"
+    def _command(self, task: _Task, hooks: Hooks, rejected: Sequence[str]) -> str:
+        """The next command: the best of ``samples``, the greedy one among them; sampled again where none is usable.
 
-    def _command(self, turns: Sequence[Turn], tally: _Tally, not_these: Sequence[str]) -> str:
-        """A command that parses and is none of ``not_these``: greedy first, then resampled."""
-        from nimllm.llm.generate import Sampling
-
+        None is one of ``rejected``, nor one that has just failed. May replace the plan, the last turn then.
+        """
+        failed = task.stall.failed
+        not_these = [*rejected, *failed]
+        chooser = Chooser(self._judge, self.mode, self._trials(hooks), self.try_seconds, self._known,
+                          self.writer.stopped.is_set)
+        fallback: list[Candidate] = []
         said = ""
         for attempt in range(RESAMPLES + 1):
-            sampling = None
-            if attempt or not_these:
-                seed = self.seed * 1000 + attempt + 10 * len(not_these)
-                sampling = Sampling(temperature=RESAMPLE_TEMPERATURE, top_p=0.95, seed=seed)
-            done = self._write(turns, "bash", COMMAND_TOKENS, tally, sampling=sampling)
-            said = done.text.strip()
-            if done.stopped == "stop" and said and said not in not_these and parses(said):
-                return said
-        raise _End("gave-up", f"the model wrote no usable command in {RESAMPLES + 1} tries (the last: {said[:80]!r})")
+            samples = [one for one in self._samples(task, attempt, bool(rejected)) if one.command]
+            said = samples[-1].command if samples else said
+            found = chooser.sift(samples, self._folder(), self._exports(), not_these)
+            if any(not one.fault or one.refused for one in found):
+                return self._chosen(task, hooks, chooser.choose(found, task.result.request, self._folder(),
+                                                                self._exports()))
+            fallback += found
+        if fallback:  # a program that is not there: bash says so best
+            return self._chosen(task, hooks, Choice(fallback[0], fallback))
+        if failed and said in failed:
+            raise End("loop", f"stopped: the model knows only what has just failed ({said[:80]!r})")
+        raise End("gave-up", f"the model wrote no usable command in {RESAMPLES + 1} tries (the last: {said[:80]!r})")
 
-    def _answer(self, turns: Sequence[Turn], result: TaskResult, hooks: Hooks, tally: _Tally) -> None:
+    def _samples(self, task: _Task, attempt: int, rejected: bool) -> Iterator[Candidate]:
+        """What the model says next, ``samples`` times: the first greedy, but only at the first attempt.
+
+        Before the first step the others get plans of their own: a model goes wrong there before it does in a command.
+        """
+        from nimllm.llm.generate import Sampling
+
+        seed = self.seed * 1000 + 100 * attempt + 10 * len(task.result.steps)
+        warmth = SAMPLE_TEMPERATURE if self.samples > 1 else RESAMPLE_TEMPERATURE
+        sampling = Sampling(temperature=warmth, top_p=0.95, seed=seed)
+        count = self.samples if not attempt else max(1, self.samples // 2)
+        plans = [(task.result.plan, count)]
+        if task.turns[-1].role == "plan" and count > 1 and not rejected:
+            drawn = self.writer.many(task.turns[:-1], "plan", PLAN_TOKENS, count - 1, sampling, task.tally)
+            votes = Counter([task.result.plan, *(one.text.strip() for one in drawn)])
+            kept = sorted(votes.items(), key=lambda vote: (vote[0] != task.result.plan, -vote[1]))[:PLANS]
+            plans = list(kept)
+        for plan, share in plans:
+            turns = [*task.turns[:-1], Turn("plan", plan)] if task.turns[-1].role == "plan" else task.turns
+            greedy = not attempt and not rejected
+            if greedy:
+                done = self.writer.one(turns, "bash", COMMAND_TOKENS, task.tally)
+                yield Candidate(done.text.strip() if done.stopped == "stop" else "", plan, 1, done.logprob)
+            if share - greedy:
+                for done in self.writer.many(turns, "bash", COMMAND_TOKENS, share - greedy, sampling, task.tally):
+                    yield Candidate(done.text.strip() if done.stopped == "stop" else "", plan, 1, done.logprob)
+
+    def _chosen(self, task: _Task, hooks: Hooks, choice: Choice) -> str:
+        """Takes over the plan of the chosen command, and tells."""
+        best = choice.candidate
+        if task.turns[-1].role == "plan" and best.plan != task.result.plan:
+            task.result.plan, task.turns[-1] = best.plan, Turn("plan", best.plan)
+            hooks.plan(best.plan)
+        if self.samples > 1:
+            hooks.chosen(choice)
+            if choice.why:
+                hooks.notice(choice.why)
+        return best.command
+
+    def _answer(self, turns: Sequence[Turn], result: TaskResult, hooks: Hooks, tally: Tally) -> None:
         # not streamed: it is a sentence, and it must be looked at before anybody reads it
-        result.answer = grounded(self._write(turns, "assistant", ANSWER_TOKENS, tally).text.strip(), turns)
+        result.answer = grounded(self.writer.one(turns, "assistant", ANSWER_TOKENS, tally).text.strip(), turns)
         hooks.answer_text(result.answer)
         hooks.answer(result.answer)
         if not result.answer and not result.steps:
-            raise _End("gave-up", "the model neither ran a command nor said anything")
+            raise End("gave-up", "the model neither ran a command nor said anything")
+
+    # ---- what a choice is made by ---------------------------------------------------------------------------------
+
+    def _judge(self, command: str, mode: str) -> Verdict:
+        from nimllm.tools import policy
+
+        return policy.judge(command, mode, self.always, getattr(self.shell, "workspace", None), self.rules)
+
+    def _folder(self) -> Path:
+        return self.shell.cwd
+
+    def _exports(self) -> bytes:
+        return getattr(self.shell, "exports", b"")
+
+    def _known(self, names: Collection[str]) -> Collection[str]:
+        """Those of ``names`` that are functions or aliases of the live shell; its status is kept."""
+        run = getattr(self.shell, "run", None)
+        words = [name for name in names if re.fullmatch(r"[\w.+:@%-]+", name)]
+        if run is None or not words:
+            return ()
+        asked = " ".join(f"type -t -- {name} >/dev/null && echo {name};" for name in words)
+        return run(f"( nimllm_status=$?; {asked} exit $nimllm_status )", timeout=5.0).output.split()
+
+    def _trials(self, hooks: Hooks) -> Overlay | None:
+        """Where commands are tried first; None when they are not. Why they cannot be is said once."""
+        if not self.try_first or self.samples < 2:
+            return None
+        if self._view is None:
+            from nimllm.tools.overlay import Overlay
+
+            self._view = Overlay(self.shell.sandbox, private=getattr(self.shell, "private", None))
+            if self._view.problem:
+                hooks.notice(f"nothing is tried first: {self._view.problem}")
+        return self._view
 
     # ---- one step -------------------------------------------------------------------------------------------------
 
     def _check_limits(self, result: TaskResult, deadline: float | None) -> None:
         if len(result.commands) >= self.max_steps:
-            raise _End("steps", f"stopped after {self.max_steps} commands (--max-steps)")
+            raise End("steps", f"stopped after {self.max_steps} commands (--max-steps)")
         if deadline is not None and time.monotonic() >= deadline:
-            raise _End("time", f"stopped after {self.task_timeout:g} seconds (--task-timeout)")
+            raise End("time", f"stopped after {self.task_timeout:g} seconds (--task-timeout)")
 
-    def _step(
-        self, turns: list[Turn], result: TaskResult, hooks: Hooks, deadline: float | None, tally: _Tally
-    ) -> None:
-        """Propose, judge, ask, run, observe: appends the bash and the output turn, or raises _End."""
+    def _step(self, task: _Task, hooks: Hooks) -> None:
+        """Propose, judge, ask, run, observe: appends the bash and the output turn, or raises End."""
         from nimllm.tools import policy
 
+        turns, result, tally = task.turns, task.result, task.tally
         rejected: list[str] = []
         while True:
-            command = self._command(turns, tally, rejected)
-            verdict = policy.judge(command, self.mode, self.always, self.shell.workspace, self.rules)
+            command = self._command(task, hooks, rejected)
+            verdict = self._judge(command, self.mode)
             step = Step(command, verdict=verdict.action, reason=verdict.reason)
             result.steps.append(step)
             if verdict.action == "refuse":
                 step.ended = "refused"
                 hooks.finished(step)
-                raise _End("blocked", f"the policy refuses {command!r}: {verdict.reason}")
+                raise End("blocked", f"the policy refuses {command!r}: {verdict.reason}")
             if verdict.action == "ask":
                 said = hooks.approve(command, verdict)
                 step.decision = said.kind
@@ -302,14 +349,14 @@ class Agent:
                     step.ended = "blocked" if said.kind == "blocked" else "rejected"
                     hooks.finished(step)
                     if said.kind == "abort":
-                        raise _End("aborted", "aborted by the user")
-                    raise _End("blocked", f"{command!r} needs approval ({verdict.reason}) and nobody can be asked")
+                        raise End("aborted", "aborted by the user")
+                    raise End("blocked", f"{command!r} needs approval ({verdict.reason}) and nobody can be asked")
                 if said.kind == "reject":
                     step.ended, step.reason = "rejected", said.reason
                     hooks.finished(step)
                     rejected.append(command)
                     if len(rejected) >= REJECTIONS:
-                        raise _End("aborted", f"{REJECTIONS} commands were rejected")
+                        raise End("aborted", f"{REJECTIONS} commands were rejected")
                     if said.reason:
                         step.plan = result.plan
                         self._replan(turns, result, said.reason, hooks, tally)
@@ -319,15 +366,31 @@ class Agent:
                 if said.kind == "edit":
                     step.edited_from, step.command = command, said.command
             break
-        self.run(step, hooks, deadline)
+        changed = self._changes(step.command)
+        self.run(step, hooks, task.deadline)
         turns += [Turn("bash", step.command), Turn("output", observation(visible_output(step), step.status), True)]
-        if self._stop.is_set():
-            raise _End("interrupted", "stopped by the user")
-        key = (step.command, step.status, step.output)
-        if any((old.command, old.status, old.output) == key for old in result.commands if old is not step):
-            raise _End("loop", "stopped: the same command gave the same output twice")
+        if self.writer.stopped.is_set():
+            raise End("interrupted", "stopped by the user")
+        stalled = task.stall.note(step.command, step.status, step.output, changed())
+        if stalled:
+            raise End("loop", f"stopped: {stalled}")
 
-    def _replan(self, turns: list[Turn], result: TaskResult, reason: str, hooks: Hooks, tally: _Tally) -> None:
+    def _changes(self, command: str) -> Callable[[], bool]:
+        """To be called before a command; what comes back says, after it, whether anything is different: files, the
+        folder, the exported environment. A command that can write counts as a change where files cannot be compared."""
+        from nimllm.tools import policy
+
+        folders = (self.shell.workspace, *self.shell.sandbox.add_dirs)
+        writes = policy.judge(command, "read-only").action != "run"
+        place, files = (self.shell.cwd, self.shell.exports), stamp(folders) if writes else ""
+
+        def changed() -> bool:
+            now = stamp(folders) if writes else ""
+            return files is None or now != files or (self.shell.cwd, self.shell.exports) != place
+
+        return changed
+
+    def _replan(self, turns: list[Turn], result: TaskResult, reason: str, hooks: Hooks, tally: Tally) -> None:
         """The user said what was wrong: it joins the request, and the model plans again with what it saw so far."""
         request = f"{turns[1].text}, {reason}"
         check_request(request, self.generator.tokenizer, self.generator.config.context)
@@ -344,14 +407,14 @@ class Agent:
         timeout = self.step_timeout
         if deadline is not None:
             timeout = max(1.0, min(timeout, deadline - time.monotonic()))
-        verdict = policy.judge(step.command, self.mode, self.always, self.shell.workspace, self.rules)
+        verdict = self._judge(step.command, self.mode)
         writes = policy.judge(step.command, "read-only").action != "run"
         step.snapshot = self._snapshot("before", step, hooks) if writes else None
         self._interrupted = False
         self._running.set()
         try:
             hooks.started(step.command, verdict)
-            if self._interrupted or self._stop.is_set():  # before the shell had begun, which would not have noticed
+            if self._interrupted or self.writer.stopped.is_set():  # before the shell, which would not have noticed
                 step.ended, step.status, step.cwd = "interrupted", 130, str(self.shell.cwd)
                 hooks.finished(step)
                 return
@@ -368,7 +431,6 @@ class Agent:
         if done.restarted:
             hooks.notice("the shell had died and was started anew; its variables are lost, its folder is kept")
 
-
     def _snapshot(self, when: str, step: Step, hooks: Hooks) -> str | None:
         """The workspace as it is; without room for it the command still runs, and /undo will not know it."""
         if self.snapshots is None:
@@ -383,26 +445,24 @@ class Agent:
             return None
 
 
+@dataclass
+class _Task:
+    """A task at work: what the model has read and written, and whether it gets anywhere."""
+
+    turns: list[Turn]
+    result: TaskResult
+    stall: Stall
+    deadline: float | None = None
+
+    def __post_init__(self) -> None:
+        self.tally = Tally()
+
+
 def _rules(shell: Shell) -> Rules:
     """The user's and the workspace's rules; NimError 3 when a file of them is wrong. (``--plan-only`` has no shell.)"""
     from nimllm.tools import rules
 
     return rules.load(getattr(shell, "workspace", None))
-
-
-class _Tally:
-    """Tokens of one task, and the seconds their decoding took (reading the prompts not counted)."""
-
-    def __init__(self) -> None:
-        self.tokens, self.seconds = 0, 0.0
-
-    def add(self, done: Completion) -> None:
-        self.tokens += len(done.ids)
-        self.seconds += len(done.ids) / done.tokens_per_second if done.ids else 0.0
-
-    @property
-    def speed(self) -> float:
-        return self.tokens / self.seconds if self.seconds > 0 else 0.0
 
 
 def grounded(answer: str, turns: Sequence[Turn]) -> str:
@@ -424,19 +484,3 @@ def visible_output(step: Step) -> str:
     elif step.ended == "interrupted":
         text += "\n[interrupted]"
     return text
-
-
-def parses(command: str) -> bool:
-    """Whether bash accepts the syntax. Nothing is executed; an empty environment keeps BASH_ENV out."""
-    if "\0" in command:
-        return False
-    try:
-        done = subprocess.run(
-            ["bash", "--norc", "--noprofile", "-n"], input=command.encode("utf-8", "replace"), capture_output=True,
-            env={"PATH": os.environ.get("PATH", os.defpath)}, timeout=10, check=False, cwd=Path("/"),
-        )
-    except FileNotFoundError:
-        return True  # the shell, which needs bash too, gives the error that says so
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0 and not done.stderr  # a here-document without its end only warns

@@ -109,7 +109,7 @@ class Session:
         snapshots = Snapshots(places.state_folder("snapshots"), self.workspace)
         return Agent(self.model.generator, shell, self.mode, max_steps=self.args.max_steps,
                      step_timeout=self.args.timeout, task_timeout=self.args.task_timeout, snapshots=snapshots,
-                     seed=self.args.seed)
+                     seed=self.args.seed, **equipment.agent_options(self.args))
 
     # ---- the outer loop -------------------------------------------------------------------------------------------
 

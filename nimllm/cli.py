@@ -29,6 +29,14 @@ def _model(parser: argparse.ArgumentParser) -> None:
                         help="weights in memory: 32, 16, 8.25 or 4.5 bits each (default: fp32)")
 
 
+def _samples(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--samples", type=int, metavar="K",
+                        help="sample the next command K times and take the best (default 1; 8 with --try-first)")
+    parser.add_argument("--try-first", action="store_true",
+                        help="try the samples in throw-away views of the workspace; the effect most agree on wins")
+    parser.add_argument("--try-seconds", type=float, default=2.0, metavar="S", help="time for that (default 2)")
+
+
 def _memory(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--memory",
@@ -101,6 +109,7 @@ def _agent(parser: argparse.ArgumentParser) -> None:
         help="let commands write .git/config, which is otherwise protected (git config, git remote add)",
     )
     parser.add_argument("--network", choices=("off", "on"), default="off")
+    _samples(parser)
     parser.add_argument("--max-steps", type=int, default=6, metavar="N", help="commands per task (default 6)")
     parser.add_argument("--timeout", type=float, default=60.0, metavar="S", help="seconds per command (default 60)")
     parser.add_argument("--task-timeout", type=float, default=600.0, metavar="S")
@@ -194,6 +203,7 @@ def _eval(parser: argparse.ArgumentParser) -> None:
     shell.add_argument("--seed", type=int, default=2**31, help="evaluation seeds start at 2**31 (default)")
     shell.add_argument("--steps", type=int, choices=(1, 2, 3), help="only tasks of this many steps")
     shell.add_argument("--schemas", default="*", metavar="GLOB")
+    _samples(shell)
     shell.add_argument("--failures", action="store_true", help="print each failed task")
     shell.add_argument("--json", action="store_true")
     loss = kinds.add_parser("loss", help="nats per token and bits per byte on a text")

@@ -30,7 +30,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,7 +40,8 @@ from nimllm.tools import processes
 from nimllm.tools.bash import find_bash
 from nimllm.tools.capture import clean, decode
 from nimllm.tools.layers import Change, changes
-from nimllm.tools.sandbox import Sandbox
+from nimllm.tools.sandbox import Limits, Sandbox
+from nimllm.tools.watch import Watch
 
 Ended = Literal["done", "timeout", "limit", "failed"]
 UPPER_BYTES = 256 << 20  # what one trial may write, in memory
@@ -123,6 +124,8 @@ class Overlay:
     def _probe(self) -> str:
         if self.sandbox.level != "bwrap":
             return "commands are only tried inside bubblewrap, which is not in force"
+        if any(one.writable and not one.source.is_dir() for one in self.sandbox.shown):
+            return "a single file is shown, and writable, at another place"
         inner = _mounts_inside(self._roots())
         if inner:
             return f"another file system is mounted inside the workspace ({inner})"
@@ -145,7 +148,9 @@ class Overlay:
     def _roots(self) -> list[Path]:
         """The folders a command may write, outermost only."""
         found: list[Path] = []
-        for folder in sorted((self.sandbox.workspace, *self.sandbox.add_dirs), key=lambda path: len(path.parts)):
+        shown = [one.source for one in self.sandbox.shown if one.writable]
+        folders = (self.sandbox.workspace, *self.sandbox.add_dirs, *shown)
+        for folder in sorted(folders, key=lambda path: len(path.parts)):
             if not any(folder.is_relative_to(other) for other in found):
                 found.append(folder)
         return found
@@ -190,17 +195,18 @@ class Overlay:
             if copies:
                 lowers += [os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for root in roots]
             layers = _Layers(roots, self.private, theirs, copies)
-            argv = self._argv(command, cwd, memory, lowers, began)
             env = {"PATH": self._env["PATH"]} if exports else self._env
             try:
-                child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                         env=env, cwd="/", pass_fds=(memory, *lowers), preexec_fn=layers.enter,
-                                         start_new_session=True)
+                with self.sandbox.launch(self._inner(command, cwd, memory, began), self.private) as launch:
+                    child = subprocess.Popen(self._argv(launch.argv, lowers), stdin=subprocess.DEVNULL,
+                                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd="/",
+                                             pass_fds=(memory, *launch.fds, *lowers), preexec_fn=layers.enter,
+                                             start_new_session=True)
             except (OSError, subprocess.SubprocessError) as error:
                 said = _received(ours)[0] or str(error)
                 return Trial(command, err=said, seconds=time.monotonic() - start)
             uppers = _received(ours)[1]
-            out, err, ended = _watch(child, deadline, self.sandbox.limits.processes, should_stop)
+            out, err, ended = _watch(child, deadline, self.sandbox.limits, should_stop)
             status = child.returncode
             if ended == "done" and status == 125 and not out:
                 ended = "failed"  # the folder is not there in the view
@@ -223,14 +229,16 @@ class Overlay:
             ours.close()
             theirs.close()
 
-    def _argv(self, command: str, cwd: Path, exports: int, lowers: Sequence[int], began: float) -> list[str]:
+    def _inner(self, command: str, cwd: Path, exports: int, began: float) -> list[str]:
         script = (_SCRIPT.replace("@ULIMITS@", self.sandbox.limits.ulimits()).replace("@FD@", str(exports))
                   .replace("@DATE@", f"@{int(began)} +0000"))
-        inner = [self._bash, "--norc", "--noprofile", "-c", script, "bash", command, str(cwd)]
-        argv = self.sandbox.argv(inner, self.private)
+        return [self._bash, "--norc", "--noprofile", "-c", script, "bash", command, str(cwd)]
+
+    def _argv(self, argv: list[str], lowers: Sequence[int]) -> list[str]:
+        """Where folders are copied: cp does it, which needs no right of its own; then the real ones are out of reach.
+        """
         if not lowers:
             return argv
-        # Copying needs no right of its own, so cp can do it, after the exec; then the real folders are out of reach.
         copy = " && ".join(f"cp -a --reflink=auto -- /proc/self/fd/{fd}/. {shlex.quote(str(root))}/"
                            for fd, root in zip(lowers, self._roots(), strict=True))
         shut = " ".join(f"{fd}<&-" for fd in lowers)
@@ -281,6 +289,12 @@ class _Layers:
         self.libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # after the change of rights, which clears it
         if os.getppid() != self.parent:
             os._exit(1)
+        try:  # when the machine runs out of memory, a trial goes first
+            fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+            os.write(fd, b"1000")
+            os.close(fd)
+        except OSError:
+            pass
         self._mount(None, b"/", None, _MS_REC | _MS_SLAVE)
         uppers = [self._layer(root, root) for root in self.roots]
         if self.private is not None:
@@ -340,12 +354,13 @@ def _received(ours: socket.socket) -> tuple[str, list[int]]:
     return ("", fds) if data == b"ok" else (data.decode("utf-8", "replace"), fds)
 
 
-def _watch(child: subprocess.Popen[bytes], deadline: float, most: int | None, should_stop: Callable[[], bool]
+def _watch(child: subprocess.Popen[bytes], deadline: float, limits: Limits, should_stop: Callable[[], bool]
            ) -> tuple[bytes, bytes, Ended]:
     """Reads until the end of both outputs, the deadline, or too much of anything; nothing is left running."""
     assert child.stdout is not None and child.stderr is not None
     kept: dict[int, bytearray] = {child.stdout.fileno(): bytearray(), child.stderr.fileno(): bytearray()}
-    total, crowd, ended = 0, processes.crowd(), "done"
+    total, ended = 0, "done"
+    watch = Watch(limits, (), lambda: _below(child.pid))
     with selectors.DefaultSelector() as selector:
         for fd in kept:
             selector.register(fd, selectors.EVENT_READ)
@@ -354,7 +369,7 @@ def _watch(child: subprocess.Popen[bytes], deadline: float, most: int | None, sh
             if now >= deadline or should_stop():
                 ended = "timeout"
                 break
-            if total > OUTPUT_BYTES or (most and processes.crowd() - crowd > most):
+            if total > OUTPUT_BYTES or watch.reason():
                 ended = "limit"
                 break
             for key, _ in selector.select(min(0.05, deadline - now)):
@@ -370,6 +385,13 @@ def _watch(child: subprocess.Popen[bytes], deadline: float, most: int | None, sh
             ended = "timeout"
     _end(child)
     return bytes(kept[child.stdout.fileno()]), bytes(kept[child.stderr.fileno()]), ended  # type: ignore[return-value]
+
+
+def _below(pid: int) -> Iterator[int]:
+    """Every process that descends from ``pid``."""
+    for child in processes.children(pid):
+        yield child
+        yield from _below(child)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -239,15 +239,18 @@ def unseen(count: int, seed: int, patterns: str | None = None, steps: int | None
 
 def main(args: Namespace) -> int:
     """``nimllm eval shell``; exit 0 whatever the rate is."""
-    from nimllm.agent.equipment import model_folder
+    from nimllm.agent.equipment import agent_options, model_folder
     from nimllm.agent.loop import Agent
     from nimllm.llm.generate import Generator
 
     generator = Generator.load(model_folder(args.model), dtype=getattr(args, "dtype", None) or "fp32",
                                threads=getattr(args, "threads", None))
 
+    options = agent_options(args)
+
     def work(shell: Shell, request: str) -> Tasked:
-        return Agent(generator, shell, "auto", step_timeout=STEP_SECONDS, task_timeout=TASK_SECONDS).task(request)
+        return Agent(generator, shell, "auto", step_timeout=STEP_SECONDS, task_timeout=TASK_SECONDS, **options
+                     ).task(request)
 
     everyday = getattr(args, "set", "generated") == "everyday"
     done = [0, 0]
