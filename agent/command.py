@@ -28,19 +28,9 @@ MAX_STDIN = 10_000_000  # bytes read for ``-p -``
 _OF_TASKS = ("report", "junit", "record", "only", "jobs", "repeat", "fail_fast", "solution")
 
 
-def open_descriptors() -> None:
-    """Standard streams that were closed lead to /dev/null: the next file opened would take their numbers."""
-    for fd in (0, 1, 2):
-        try:
-            os.fstat(fd)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
-
-
 def main(args: Namespace) -> int:
     """Checks that the flags go together, then does the one thing they ask for. Returns the exit code; with --json the
     last event says the same, whatever happens."""
-    open_descriptors()
     events = open_events(args.json and not args.plan_only)
     try:
         return _main(args, events)

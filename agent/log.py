@@ -52,7 +52,9 @@ class TaskLog:
         record = records.task_record(result, redact, **{**self.about, **about})
         if verdict is not None:
             record.outcome, record.by = "success" if verdict.passed else "failure", "check"
-            record.detail, record.checks = verdict.detail, verdict.checks
+            record.detail = redact(verdict.detail)
+            record.checks = [CheckRecord(check=redact(check.check), passed=check.passed, detail=redact(check.detail))
+                             for check in verdict.checks]
         if learn:
             self.memories.add(record, records.task_episode(record, result, redact))
         else:

@@ -320,8 +320,21 @@ def _spell(argv: list[str]) -> list[str]:
     return [modes[0][2:], *argv[:at], *argv[at + 1 :]]
 
 
+def _open_streams() -> None:
+    """Standard streams that were closed lead to /dev/null: else the next file opened gets their numbers, and a program
+    that is started takes it for its own."""
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(fd)
+            except OSError:
+                os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+            setattr(sys, name, open(fd, "w" if fd else "r", closefd=False))  # noqa: SIM115
+
+
 def main(argv: list[str] | None = None) -> int:
     """Parse, run, and turn every error a user can mend into one message and its exit code."""
+    _open_streams()
     try:
         words = _spell(list(sys.argv[1:] if argv is None else argv))
         arguments = parser(words).parse_args(words)

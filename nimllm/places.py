@@ -16,14 +16,23 @@ def shipped_model() -> Path:
     return Path(__file__).resolve().parent / "llm" / "shipped"
 
 
+def _home() -> Path:
+    """The user's home; NimError when neither HOME nor the system's list of users has one."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise NimError("there is no home folder", "HOME is not set, and the system does not know this user",
+                       "set HOME, or XDG_STATE_HOME, XDG_CONFIG_HOME and XDG_CACHE_HOME", CONFIG) from None
+
+
 def config_home() -> Path:
     """``$XDG_CONFIG_HOME/nimllm`` (not made)."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "nimllm"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or _home() / ".config") / "nimllm"
 
 
 def state_home() -> Path:
     """``$XDG_STATE_HOME/nimllm`` (not made)."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "nimllm"
+    return Path(os.environ.get("XDG_STATE_HOME") or _home() / ".local" / "state") / "nimllm"
 
 
 def state_folder(*parts: str) -> Path:
@@ -48,11 +57,11 @@ def state_folder(*parts: str) -> Path:
 def cache_folder(*parts: str) -> Path | None:
     """A folder under ``$XDG_CACHE_HOME/nimllm``, made with mode 0700; None where it cannot be made: what is kept there
     can be made again."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nimllm"
     try:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "nimllm"
         root.parent.mkdir(parents=True, exist_ok=True)
         for depth in range(len(parts) + 1):
             root.joinpath(*parts[:depth]).mkdir(mode=0o700, exist_ok=True)
-    except OSError:
+    except (OSError, NimError):
         return None
     return root.joinpath(*parts)

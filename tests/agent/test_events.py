@@ -54,7 +54,7 @@ TASKS = """
     - echo one
     - echo x > /etc/nimllm-test
     - bash -c 'kill -9 $$'
-    - seq 1 300000
+    - seq 1 200000
     - exit 3
     - echo ghp_abcdefghijklmnopqrstuvwxyz0123456789
   checks: [{run: 'true'}, {run: 'false'}]
@@ -74,7 +74,7 @@ def test_scripted_tasks_and_their_records(agent: Call, tmp_path: Path) -> None:
     assert [step.exit for step in steps.values()] == [0, 1, 137, 0, 3, 0]
     assert [step.sandbox_denied for step in steps.values()] == [False, True, False, False, False, False]
     assert steps["bash -c 'kill -9 $$'"].signal == "SIGKILL" and steps["echo one"].signal is None
-    assert steps["seq 1 300000"].truncated and steps["seq 1 300000"].bytes == 1988895
+    assert steps["seq 1 200000"].truncated and steps["seq 1 200000"].bytes == 1288895
     assert steps["exit 3"].ended == "died" and all(step.by == "user" for step in steps.values())
     ends = {event.task: event for event in events if event.type in ("task.completed", "task.failed")}
     assert {name: event.type for name, event in ends.items()} == {
