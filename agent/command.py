@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimllm import errors, places
-from nimllm.agent import equipment
-from nimllm.agent.events import EventHooks, Events, open_events
+from nimllm.agent import equipment, retention
+from nimllm.agent.display import visible
+from nimllm.agent.events import EventHooks, Events, Many, Sink, open_events
 from nimllm.agent.face import Face
 from nimllm.agent.loop import Agent
+from nimllm.agent.recording import Recording
 from nimllm.agent.signals import Stop
 from nimllm.errors import NimError, UsageError
 
@@ -54,6 +56,13 @@ def _main(args: Namespace, events: Events) -> int:
         from nimllm.agent import plans
 
         return plans.main(args)
+    saved = [flag for flag, given in (("--continue", args.continue_), ("--resume", args.resume),
+                                      ("--ephemeral", args.ephemeral)) if given]
+    if len(saved) > 1:
+        raise UsageError(f"{' and '.join(saved)} cannot be used together", "", "give one of them")
+    if saved and args.tasks:
+        raise UsageError(f"{saved[0]} and --tasks cannot be used together", "each task begins afresh",
+                         "give one of them")
     for flag, needs in (("requests", "plan_only"), ("output", "plan_only"), *((flag, "tasks") for flag in _OF_TASKS),
                         ("output_last", "prompt")):
         given = getattr(args, flag)
@@ -116,21 +125,28 @@ def run_one(args: Namespace, events: Events) -> int:
     if last is not None and (last.is_dir() or not os.access(last.absolute().parent, os.W_OK)):
         raise UsageError(f"cannot write {last}", "", "give another --output-last")
     places.state_folder("tasks")  # an unwritable home is found out before anything runs
-    with Stop().listening() as stop:
+    recording = Recording.open(args, workspace, events.session)
+    events.session = recording.session
+    with recording, Stop().listening() as stop:
+        both = Many([events, recording])
         box = equipment.open_sandbox(args, workspace, mode)
         model = equipment.load_model(args, args.memory != "off")
         shell = Shell(workspace, box)
         try:
             agent = Agent(model.generator, shell, mode, max_steps=args.max_steps, step_timeout=args.timeout,
-                          task_timeout=args.task_timeout, seed=args.seed, snapshots=_snapshots(workspace),
-                          **equipment.agent_options(args))
+                          task_timeout=args.task_timeout, seed=args.seed, **equipment.agent_options(args),
+                          snapshots=None if args.ephemeral else _snapshots(workspace))
             stop.attach(agent)
             events.on_gone = agent.stop
-            events.started(model=model.name, base=model.base, mode=mode, sandbox=box.level, network=args.network,
-                           workspace=str(workspace), memory=args.memory)
-            events.emit("task.started", task="1", request=request)
+            about = {"model": model.name, "base": model.base, "mode": mode, "sandbox": box.level,
+                     "network": args.network, "workspace": str(workspace), "memory": args.memory}
+            events.started(**about)
             face = _face(args, asking)
-            hooks = EventHooks(events, face, "1", args.max_output, agent.stop)
+            for line in recording.begin(agent, **about):
+                face.say(visible(line), "dim")
+            number = recording.task_started(request)
+            events.emit("task.started", task=number, request=request)
+            hooks = EventHooks(both, face, number, args.max_output, agent.stop)
             result = agent.task(request, hooks)
         except NimError as error:
             events.emit("task.failed", task="1", exit_code=error.code, ended="error", reason=error.message(),
@@ -147,17 +163,21 @@ def run_one(args: Namespace, events: Events) -> int:
             from nimllm.agent.scripted import write_file
 
             write_file(last, (result.shown.rstrip("\n") + "\n").encode("utf-8", "backslashreplace"), "output-last")
-        log = task_log(args, model, events, face.say, mode=mode, sandbox=box.level, workspace=str(workspace))
-        log.add(result, learn=stop.code is None)
+        log = task_log(args, model, both, face.say, mode=mode, sandbox=box.level, workspace=str(workspace),
+                       session=recording.session)
+        record = log.add(result, learn=stop.code is None)
         with stop.remembering():
             log.wait()
         if args.verbose:
             face.say(f"{len(result.commands)} commands, {result.tokens} tokens at {result.tokens_per_second:.0f} a "
                      f"second, {result.seconds:.1f} s, sandbox {box.level}, exit {code}", "dim")
         code = stop.code or errors.worst((code, errors.MEMORY if log.failed else errors.OK))
-        events.emit("task.completed" if code == errors.OK else "task.failed", task="1", exit_code=code,
+        events.emit("task.completed" if code == errors.OK else "task.failed", task=number, exit_code=code,
                     ended=result.ended, reason=result.limit, outcome=result.outcome[0], by=result.outcome[1],
-                    seconds=round(result.seconds, 3))
+                    seconds=round(result.seconds, 3), tokens=result.tokens, record=record.id)
+        recording.task_ended(agent, result, record, code)
+        recording.close(code, result.seconds)
+        retention.prune(agent.snapshots)
         events.emit("session.ended", exit_code=code, tasks=1, passed=int(code == errors.OK),
                     failed=int(code != errors.OK), seconds=round(result.seconds, 3))
         return code
@@ -197,7 +217,7 @@ def _face(args: Namespace, asking: bool) -> Face:
     return AskingFace(console, "stdout", "stderr", args.plain, SHOWN_ALONE)
 
 
-def task_log(args: Namespace, model: equipment.Model | None, events: Events, say: Callable[[str], None], **about: str
+def task_log(args: Namespace, model: equipment.Model | None, events: Sink, say: Callable[[str], None], **about: str
              ) -> TaskLog:
     """The task log and the memory behind it, reporting to both faces. Without a model nothing is learnt."""
     from nimllm.agent import records
@@ -210,4 +230,6 @@ def task_log(args: Namespace, model: equipment.Model | None, events: Events, say
 
     if model is None:
         return TaskLog(places.shipped_model(), "off", args.memory_method, remembered, **about)
-    return TaskLog(model.run, args.memory, args.memory_method, remembered, model=model.name, base=model.base, **about)
+    log = TaskLog(model.run, args.memory, args.memory_method, remembered, model=model.name, base=model.base, **about)
+    log.keep = not args.ephemeral
+    return log

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nimllm import __version__, errors, places
-from nimllm.agent import equipment
+from nimllm.agent import equipment, retention
+from nimllm.agent.display import size
 from nimllm.agent.face import STYLES, coloured
 from nimllm.errors import NimError
 
@@ -113,8 +114,12 @@ def _state(args: Namespace) -> list[Finding]:
     folder = places.state_folder()
     free = shutil.disk_usage(folder).free
     mode = folder.stat().st_mode & 0o777
+    held = retention.kept()
+    said = ", ".join(f"{row.name} {row.count} ({size(row.bytes)}"
+                     + (f", at most {row.most} and {size(row.most_bytes)})" if row.most else ")") for row in held)
     found = [Finding("state", "good" if free > 200e6 else "warn", f"{folder}, {free / 1e9:.1f} GB free",
                      {"folder": str(folder), "free_bytes": free})]
+    found.append(Finding("kept", "good", said, {row.name: vars(row) for row in held}))
     if mode & 0o077:
         found.append(Finding("state", "warn", f"{folder} can be entered by others (mode {mode:03o}); chmod 700 it"))
     return found

@@ -193,7 +193,8 @@ class EventHooks(Hooks):
         self.events.emit("step.completed", task=self.task, step=self._step, command=step.command, by=step.by,
                          ended=step.ended, exit=step.status, signal=_signal(step), duration=round(step.seconds, 3),
                          cwd=step.cwd, bytes=step.output_bytes, truncated=step.truncated,
-                         sandbox_denied=bool(step.denied), tainted=step.ran, reason=step.reason)
+                         sandbox_denied=bool(step.denied), tainted=step.ran, reason=step.reason,
+                         **({"snapshot": step.snapshot, "after": step.after} if step.snapshot and step.after else {}))
         if step.restarted:
             self.events.emit("shell.restarted", task=self.task, step=self._step, cwd=step.cwd)
 

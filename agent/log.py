@@ -29,10 +29,11 @@ class Verdict:
 
 class TaskLog:
     """Records and remembers one session's tasks. ``remembered`` is called from another thread after each update;
-    ``about`` holds the fields that all records share (model, base, mode, sandbox, workspace)."""
+    ``about`` holds the fields that all records share (model, base, mode, sandbox, workspace, session)."""
 
     def __init__(self, run: Path, memory: str, method: str, remembered: Callable[[TaskRecord], None] | None = None,
                  **about: str) -> None:
+        self.keep = True  # False: nothing is written or remembered
         self.memories = Memories(run, memory, method, remembered)
         self.about = about
 
@@ -55,6 +56,8 @@ class TaskLog:
             record.detail = redact(verdict.detail)
             record.checks = [CheckRecord(check=redact(check.check), passed=check.passed, detail=redact(check.detail))
                              for check in verdict.checks]
+        if not self.keep:
+            return record
         if learn:
             self.memories.add(record, records.task_episode(record, result, redact))
         else:
@@ -67,6 +70,8 @@ class TaskLog:
         from nimllm.tools.redact import redact
 
         record.outcome, record.by, record.detail = kind, "user", redact(detail) or "the user said so"
+        if not self.keep:
+            return
         if kind == "success":
             self.memories.add(record, records.task_episode(record, result, redact))
         else:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nimllm import errors, places
-from nimllm.agent import equipment, records
+from nimllm.agent import equipment, records, sessions
 from nimllm.agent.display import one_line, visible
 from nimllm.agent.records import CommandRecord, TaskRecord
 from nimllm.errors import NimError
@@ -158,6 +158,7 @@ def main(args: Namespace) -> int:
     """``nimllm undo [TASK] [--dry-run] [--list] [--json]``: exit 0 when something was taken back (or would be), 1 when
     nothing could be."""
     workspace = equipment.workspace_of(args)
+    sessions.recover()  # a killed session's task can be undone, too
     if args.list:
         return _list(workspace, args.json)
     record = find(workspace, args.task or "")

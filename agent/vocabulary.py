@@ -56,6 +56,24 @@ class SessionStarted(_Event):
     dry_run: bool = False
 
 
+class SessionResumed(SessionStarted):
+    """In a saved session only: it goes on, in another process."""
+
+    type: Literal["session.resumed"]  # type: ignore[assignment]
+
+
+class SessionState(_Event):
+    """In a saved session only: what the next run begins with. ``env``: exported variables that commands have set,
+    without secrets; ``unset``: those they took away; ``always``: what needs no approval."""
+
+    type: Literal["session.state"]
+    cwd: str
+    env: dict[str, str]
+    unset: list[str]
+    always: list[str]
+    mode: Mode
+
+
 class TaskStarted(_Of):
     type: Literal["task.started"]
     request: str
@@ -110,8 +128,8 @@ class StepOutput(_OfStep):
 class StepCompleted(_OfStep):
     """The step is over; ``ended`` says whether it ran. ``exit``: status, 124 when its time ran out, 130 interrupted;
     ``signal``: name of the signal that ended it, as far as its status tells; ``duration``: seconds; ``bytes`` of all
-    its output; ``truncated``: more than is kept; ``sandbox_denied``: a guess that
-    a warning explains (tools/denials.py)."""
+    its output; ``truncated``: more than is kept; ``sandbox_denied``: a guess that a warning explains
+    (tools/denials.py); ``snapshot`` and ``after``: of the workspace, when the command could write."""
 
     type: Literal["step.completed"]
     command: str
@@ -126,6 +144,8 @@ class StepCompleted(_OfStep):
     sandbox_denied: bool
     tainted: bool
     reason: str
+    snapshot: str | None = None
+    after: str | None = None
 
 
 class ShellRestarted(_OfStep):
@@ -200,7 +220,8 @@ class MemoryFailed(_Memory):
 
 
 class _TaskEnd(_Of):
-    """``ended``: how its loop ended, ``error`` when it did not begin; ``outcome`` said ``by``."""
+    """``ended``: how its loop ended, ``error`` when it did not begin; ``outcome`` said ``by``.
+    ``tokens`` the model wrote; ``record``: id in the task log."""
 
     exit_code: Code
     ended: Literal["answered", "steps", "time", "output", "context", "loop", "blocked", "aborted", "interrupted",
@@ -209,6 +230,8 @@ class _TaskEnd(_Of):
     outcome: Literal["success", "failure", "aborted"]
     by: Literal["check", "user", "nobody"]
     seconds: float = Field(ge=0)
+    tokens: int | None = None
+    record: str | None = None
 
 
 class TaskCompleted(_TaskEnd):
@@ -235,13 +258,15 @@ class SessionEnded(_Event):
     error: str = ""
 
 
-TYPES = (SessionStarted, TaskStarted, Plan, StepProposed, ApprovalRequested, ApprovalDecided, StepStarted, StepOutput,
-         StepCompleted, ShellRestarted, Answer, Warning, CheckCompleted, MemoryCommitted, MemoryPending, MemoryRejected,
-         MemorySkipped, MemoryFailed, TaskCompleted, TaskFailed, SessionEnded)
+TYPES = (SessionStarted, SessionResumed, SessionState, TaskStarted, Plan, StepProposed, ApprovalRequested,
+         ApprovalDecided, StepStarted, StepOutput, StepCompleted, ShellRestarted, Answer, Warning, CheckCompleted,
+         MemoryCommitted, MemoryPending, MemoryRejected, MemorySkipped, MemoryFailed, TaskCompleted, TaskFailed,
+         SessionEnded)
 Event = Annotated[
-    SessionStarted | TaskStarted | Plan | StepProposed | ApprovalRequested | ApprovalDecided | StepStarted | StepOutput
-    | StepCompleted | ShellRestarted | Answer | Warning | CheckCompleted | MemoryCommitted | MemoryPending
-    | MemoryRejected | MemorySkipped | MemoryFailed | TaskCompleted | TaskFailed | SessionEnded,
+    SessionStarted | SessionResumed | SessionState | TaskStarted | Plan | StepProposed | ApprovalRequested |
+    ApprovalDecided | StepStarted | StepOutput | StepCompleted | ShellRestarted | Answer | Warning |
+    CheckCompleted | MemoryCommitted | MemoryPending | MemoryRejected | MemorySkipped | MemoryFailed |
+    TaskCompleted | TaskFailed | SessionEnded,
     Field(discriminator="type")]
 _adapter: TypeAdapter[Any] = TypeAdapter(Event)
 

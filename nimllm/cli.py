@@ -89,6 +89,11 @@ def _agent(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--requests", metavar="FILE", help='with --plan-only: JSONL rows {"query": …}')
     parser.add_argument("--output", metavar="FILE", help='with --requests: write rows {"query": …, "command": …}')
     parser.add_argument("--json", action="store_true", help="JSONL events on standard output")
+    parser.add_argument("--continue", dest="continue_", action="store_true",
+                        help="go on with this folder's last session")
+    parser.add_argument("--resume", metavar="ID", help="go on with a session that nimllm sessions list shows")
+    parser.add_argument("--ephemeral", action="store_true",
+                        help="save nothing: no session, no task log, no undo, no history, nothing learnt")
     parser.add_argument("-C", "--cd", metavar="DIR", help="workspace (default: the current folder)")
     parser.add_argument("--add-dir", action="append", default=[], metavar="DIR", help="another writable folder")
     parser.add_argument(
@@ -186,6 +191,25 @@ def _changes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-C", "--cd", metavar="DIR", help="workspace (default: the current folder)")
 
 
+def _sessions(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="sessions_command", metavar="ACTION", required=True)
+    for name, text in (("list", "every saved session, newest first"), ("show", "what a session did"),
+                       ("export", "write a session for other programs or for people"),
+                       ("delete", "remove a session's file")):
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if name == "list":
+            action.add_argument("-C", "--cd", metavar="DIR", help="only those of this folder")
+            action.add_argument("--json", action="store_true")
+            continue
+        action.add_argument("id", metavar="ID", help="the session's id, or its beginning")
+        if name == "export":
+            form = action.add_mutually_exclusive_group()
+            form.add_argument("--atif", action="store_true", help="Agent Trajectory Interchange Format 1.8")
+            form.add_argument("--markdown", action="store_true", help="for people (default)")
+            form.add_argument("--json", action="store_true", help="the events, one JSON object a line")
+            action.add_argument("-o", "--output", metavar="FILE", help="a new file (default: standard output)")
+
+
 def _align(parser: argparse.ArgumentParser) -> None:
     from nimllm.alignment.options import add
 
@@ -259,6 +283,7 @@ COMMANDS = {
     ),
     "policy": ("check a command against the policy; list and write its rules", _policy,
                "nimllm.tools.policy_command:main"),
+    "sessions": ("list, show, export and delete saved sessions", _sessions, "nimllm.agent.sessions_command:main"),
     "undo": ("take back what the agent's commands changed in the files, and nothing else", _undo,
              "nimllm.agent.undo:main"),
     "diff": ("show what the agent's commands changed in the files", _changes, "nimllm.agent.difference:main"),
