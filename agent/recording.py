@@ -28,6 +28,8 @@ class Recording:
         self.number = len(past.tasks) if past else 0  # of the newest task
         self._start: dict[str, str] = {}
         self._results: list[int] = []
+        self._open = ""  # the number of the task that runs
+        self._numbers: dict[str, str] = {}  # id in the task log -> number
         self._closed = False
 
     # ---- opening -------------------------------------------------------------------------------------------------
@@ -121,7 +123,9 @@ class Recording:
 
     def task_started(self, request: str) -> str:
         """The number of the task, for its events."""
+        self._give_up()
         self.number += 1
+        self._open = str(self.number)
         self.emit("task.started", task=str(self.number), request=request)
         return str(self.number)
 
@@ -129,11 +133,27 @@ class Recording:
         """Its end, and the state a resumed session begins with; on the disk when this returns."""
         code = result.code if code is None else code
         self._results.append(code)
+        self._open = ""
+        if record is not None:
+            self._numbers[record.id] = str(self.number)
         self.emit("task.completed" if code == 0 else "task.failed", task=str(self.number), exit_code=code,
                   ended=result.ended, reason=result.limit, outcome=result.outcome[0], by=result.outcome[1],
                   seconds=round(result.seconds, 3), tokens=result.tokens,
                   **({"record": record.id} if record is not None else {}))
         self.state(agent)
+
+    def _give_up(self) -> None:
+        """A task that an error ended."""
+        if self._open:
+            self._results.append(errors.TASK_FAILED)
+            self.emit("task.failed", task=self._open, exit_code=errors.TASK_FAILED, ended="error",
+                      reason="an error ended it", outcome="failure", by="nobody", seconds=0.0)
+            self._open = ""
+
+    def remembered(self, record: TaskRecord) -> None:
+        """What the memory did with a task of this session."""
+        kind = {"accepted": "committed"}.get(record.memory.state, record.memory.state)
+        self.emit(f"memory.{kind}", task=self._numbers.get(record.id, str(self.number)), **record.memory.model_dump())
 
     def state(self, agent: Agent) -> None:
         if self.transcript is None:
@@ -149,6 +169,7 @@ class Recording:
         if self.transcript is None or self._closed:
             return
         self._closed = True
+        self._give_up()
         passed = self._results.count(0)
         self.emit("session.ended", exit_code=code, tasks=len(self._results), passed=passed,
                   failed=len(self._results) - passed, seconds=round(seconds, 3))

@@ -22,7 +22,9 @@ from nimllm.agent import equipment, slash
 from nimllm.agent.asking import AskingFace
 from nimllm.agent.console import Console
 from nimllm.agent.display import one_line, visible
-from nimllm.agent.loop import Agent
+from nimllm.agent.events import EventHooks
+from nimllm.agent.loop import Agent, Hooks
+from nimllm.agent.recording import Recording
 from nimllm.agent.results import Step, TaskResult
 from nimllm.agent.screen import Screen
 from nimllm.errors import NimError, UsageError
@@ -31,8 +33,6 @@ if TYPE_CHECKING:  # pydantic builds the records' models in 0.1 s, which the pro
     from nimllm.agent.log import TaskLog
     from nimllm.agent.records import TaskRecord
     from nimllm.tools.sandbox import Sandbox
-
-KEPT_SNAPSHOTS = 200
 
 
 def main(args: Namespace) -> int:
@@ -60,10 +60,11 @@ class Session:
         self.workspace = equipment.workspace_of(args)
         equipment.model_folder(args.model)
         state = places.state_folder()
+        self.recording = Recording.open(args, self.workspace)
+        history = Path(os.devnull) if args.ephemeral else state / "history"
         self.opened = False
         self.stopped = False  # the last message's task was stopped by the user
         self.last: tuple[TaskResult, TaskRecord] | None = None
-        self.done: list[Step] = []  # steps with snapshots, newest last
         self._reload = threading.Event()  # a memory was accepted: the weights on disk are newer
         self._sticky = 0  # ^C on an empty line, in a row
         self._began = 0.0  # when the message that is worked on was taken
@@ -74,9 +75,9 @@ class Session:
             from nimllm.agent.recall import Recall
 
             self._live = live.Live(self)
-            self.console = Screen(Recall(state / "history"), Words(slash.WORDS, self.folder), self._live.hooks())
+            self.console = Screen(Recall(history), Words(slash.WORDS, self.folder), self._live.hooks())
         else:
-            self.console = Console(state / "history", slash.WORDS, lambda: self.bar(0), self.folder, args.plain)
+            self.console = Console(history, slash.WORDS, lambda: self.bar(0), self.folder, args.plain)
         self.face = AskingFace(self.console, "stdout", "stdout", args.plain)
         self.face.asked = lambda: self.ring("a question")
 
@@ -89,6 +90,13 @@ class Session:
         self.opened = True
         self.face.say(f"nimllm: {self.model.name}, mode {self.mode}, {self.box.reason}", "dim")
         self.face.say("say what to do; /help for commands; ^D to quit", "dim")
+        for line in self.recording.begin(self.agent, **self.about()):
+            self.face.say(visible(line), "dim")
+
+    def about(self) -> dict[str, str]:
+        """What the saved session says of itself."""
+        return {"model": self.model.name, "base": self.model.base, "mode": self.mode, "sandbox": self.box.level,
+                "network": self.args.network, "workspace": str(self.workspace), "memory": self.args.memory}
 
     def folder(self) -> Path:
         """Where the shell is."""
@@ -97,16 +105,18 @@ class Session:
     def _make_log(self) -> TaskLog:
         from nimllm.agent.log import TaskLog
 
-        return TaskLog(self.model.run, self.args.memory, self.args.memory_method, self._remembered,
-                       model=self.model.name, base=self.model.base, mode=self.mode, sandbox=self.box.level,
-                       workspace=str(self.workspace))
+        log = TaskLog(self.model.run, self.args.memory, self.args.memory_method, self._remembered,
+                      model=self.model.name, base=self.model.base, mode=self.mode, sandbox=self.box.level,
+                      workspace=str(self.workspace), session=self.recording.session)
+        log.keep = not self.args.ephemeral
+        return log
 
     def _make_agent(self) -> Agent:
         from nimllm.tools.shell import Shell
         from nimllm.tools.snapshots import Snapshots
 
         shell = Shell(self.workspace, self.box)
-        snapshots = Snapshots(places.state_folder("snapshots"), self.workspace)
+        snapshots = None if self.args.ephemeral else Snapshots(places.state_folder("snapshots"), self.workspace)
         return Agent(self.model.generator, shell, self.mode, max_steps=self.args.max_steps,
                      step_timeout=self.args.timeout, task_timeout=self.args.task_timeout, snapshots=snapshots,
                      seed=self.args.seed, **equipment.agent_options(self.args))
@@ -115,21 +125,24 @@ class Session:
 
     def run(self) -> int:
         """Reads messages until /quit, ^D, or ^C twice on an empty line (exit 130)."""
-        try:
-            live = self._live
-            if live and isinstance(self.console, Screen):
-                code = live.run(self.console)
-            else:
-                self.open()
-                code = self._run_plain()
-        finally:
-            if self.opened:
-                self.agent.shell.close()
-                self._prune()
-        if not self.opened:
-            return code
-        if code != errors.TERMINATED:
-            self._wait_for_memory()
+        with self.recording:
+            try:
+                live = self._live
+                if live and isinstance(self.console, Screen):
+                    code = live.run(self.console)
+                else:
+                    self.open()
+                    code = self._run_plain()
+            finally:
+                if self.opened:
+                    self.agent.shell.close()
+            if self.opened and code != errors.TERMINATED:
+                self._wait_for_memory()
+            self.recording.close(code)
+        if self.opened:
+            from nimllm.agent import retention
+
+            retention.prune(self.agent.snapshots)
         return code
 
     def _run_plain(self) -> int:
@@ -176,14 +189,6 @@ class Session:
     def at_once(self, message: str) -> bool:
         """Whether a message does not wait until the running task is done."""
         return self.opened and slash.is_command(message) and message.split(None, 1)[0] in slash.AT_ONCE
-
-    def _prune(self) -> None:
-        """Old snapshots go when the session ends; failing at that is nobody's concern now."""
-        try:
-            if self.done and self.agent.snapshots is not None:
-                self.agent.snapshots.prune(KEPT_SNAPSHOTS)
-        except (NimError, OSError):
-            pass
 
     def _read(self, console: Console) -> str:
         """One message; ^C on an empty line counts, two in a row raise KeyboardInterrupt."""
@@ -250,15 +255,16 @@ class Session:
             from nimllm.agent.completion import named
 
             request = named(message, self.folder())
+        hooks = EventHooks(self.recording, self.face, self.recording.task_started(request))
         with self._interruptible():
-            result = self.agent.task(request, self.face)
+            result = self.agent.task(request, hooks)
         self.stopped = result.ended in ("interrupted", "aborted")
         if result.limit:
             self.face.say(result.limit, "warn")
             if result.ended == "blocked" and self.mode == "read-only":
                 self.face.say("/mode ask lets you decide", "dim")
-        self.done += [step for step in result.steps if step.snapshot]
         record = self.log.add(result)
+        self.recording.task_ended(self.agent, result, record)
         self.last = (result, record)
         if self.log.pending and self.args.memory != "off":
             self.face.say("remembering in the background", "dim")
@@ -278,17 +284,21 @@ class Session:
             self.face.say("!COMMAND runs a command of yours in the agent's shell; !!COMMAND is not recorded", "dim")
             return
         step = Step(command, by="user")
+        hooks: Hooks = self.face
+        if not hidden:
+            hooks = EventHooks(self.recording, self.face, self.recording.task_started(f"!{command}"))
         with self._interruptible():
-            self.agent.run(step, self.face)
+            self.agent.run(step, hooks)
         self.stopped = step.ended == "interrupted"
-        if step.snapshot:
-            self.done.append(step)
         if not hidden:
             from nimllm.agent import records
             from nimllm.tools.redact import redact
 
             result = TaskResult("", "", steps=[step], ended="answered", seconds=step.seconds)
-            records.write(records.task_record(result, redact, kind="user", **self.log.about))
+            record = records.task_record(result, redact, kind="user", **self.log.about)
+            if self.log.keep:
+                records.write(record)
+            self.recording.task_ended(self.agent, result, record)
         self.ring(f"{step.ended}: {command}")
 
     # ---- the memory -----------------------------------------------------------------------------------------------
@@ -302,6 +312,7 @@ class Session:
             self._reload.set()
         if isinstance(self.console, Screen):
             self.console.refresh()
+        self.recording.remembered(record)
         style = {"accepted": "good", "failed": "bad", "rejected": "warn"}.get(record.memory.state, "dim")
         self.face.say(records.tell_memory(record.memory), style)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nimllm.agent import equipment
-from nimllm.agent.display import visible
+from nimllm.agent.display import one_line, visible
 from nimllm.agent.equipment import MODES
 
 if TYPE_CHECKING:
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from nimllm.alignment.memory.store import MemoryStore
 
 DIFF_LINES = 200
+RESUMABLE = 50  # newest sessions that /resume looks at
 MEMORY_LINES = 20  # of the newest records that /memory lists
 Said = Literal["quit"] | None
 WORDS: dict[str, tuple[str, ...]] = {
     "/help": (), "/memory": ("show ", "revert ", "approve ", "reject "), "/undo": (), "/diff": (), "/model": (),
-    "/mode": MODES, "/status": (), "/good": (), "/bad": (), "/log": (), "/quit": (), "/exit": (),
+    "/mode": MODES, "/status": (), "/export": (), "/resume": (), "/good": (), "/bad": (), "/log": (),
+    "/quit": (), "/exit": (),
 }
 AT_ONCE = frozenset({"/help", "/status", "/mode", "/log"})  # they look, or decide about what comes: no need to wait
 HELP = """\
@@ -34,6 +36,8 @@ say what to do, in words; the agent plans, proposes commands, and asks where it 
   /diff [TASK]           what the last task changed in the files
   /undo [TASK]           take that back, and nothing else (asks first)
   /log                   the last task in full
+  /export [FILE]         the session so far: Markdown; ATIF when FILE ends in .json
+  /resume                earlier sessions of this folder, and how to go on with one
   /mode [MODE]           read-only, ask, auto, full
   /model [DIR]           which model; another run folder
   /status                model, mode, sandbox, folder
@@ -158,6 +162,33 @@ def _diff(session: Session, words: list[str]) -> Said:
     return None
 
 
+def _export(session: Session, words: list[str]) -> Said:
+    """The session so far, for people (Markdown), or as ATIF when the file's name ends in .json."""
+    from nimllm.agent import sessions_command
+
+    opened = session.recording.transcript
+    if opened is None:
+        session.face.say("this session saves nothing (--ephemeral)", "warn")
+        return None
+    name = words[0] if words else f"{session.recording.id}.md"
+    text = sessions_command.exported(opened.path, "atif" if name.endswith(".json") else "markdown")
+    sessions_command.write_new(Path(session.workspace, name), text)
+    session.face.say(f"written: {visible(name)}", "good")
+    return None
+
+
+def _resume(session: Session, words: list[str]) -> Said:
+    """How to go on with an earlier session of this folder: a process has one."""
+    from nimllm.agent import sessions
+
+    past = [found for found in map(sessions.read, sessions.files()[:RESUMABLE])
+            if found.tasks and found.workspace == str(session.workspace) and found.id != session.recording.id]
+    for found in past[:10]:
+        session.face.say(f"{found.id}  {one_line(found.tasks[0].request, 60)}")
+    session.face.say("leave with /quit, then: nimllm --agent --resume ID" if past else "no earlier session here", "dim")
+    return None
+
+
 def _memory(session: Session, words: list[str]) -> Said:
     if session.args.memory == "off":
         session.face.say("memory is off in this session (--memory off)")
@@ -245,6 +276,7 @@ def _captured(show: Callable[[], None]) -> str:
 
 _COMMANDS: dict[str, Callable[[Session, list[str]], Said]] = {
     "/help": _help, "/memory": _memory, "/undo": _undo, "/diff": _diff, "/model": _model, "/mode": _mode,
-    "/status": _status, "/good": _good, "/bad": _bad, "/log": _log, "/quit": _quit, "/exit": _quit,
+    "/status": _status, "/export": _export, "/resume": _resume, "/good": _good, "/bad": _bad,
+    "/log": _log, "/quit": _quit, "/exit": _quit,
 }
 assert set(_COMMANDS) == set(WORDS)
