@@ -13,14 +13,14 @@ def test_a_healthy_machine(nimllm: Call, run_folder: Path) -> None:
     data = json.loads(done.stdout)
     rows = {row["name"]: row for row in data["findings"]}
     assert done.returncode == data["exit_code"] == 0
-    assert set(rows) == {"system", "bash", "sandbox", "state", "engine", "model", "memory", "kernels"}
+    assert set(rows) == {"system", "bash", "sandbox", "state", "kept", "engine", "model", "memory", "kernels"}
     assert rows["sandbox"]["level"] == "bwrap" and len(rows["model"]["fingerprint"]) == 64
     assert {row["op"] for row in rows["kernels"]["table"]} >= {"rms_norm", "attention", "decode"}
     text = nimllm("doctor", "--model", str(run_folder)).stdout
     findings = [line for line in text.splitlines() if not line.startswith(" ")]  # the table of kernels has many lines
     assert {"attention", "decode", "linear_cross_entropy"} <= {
         line.split()[1] for line in text.splitlines() if line.startswith(" ") and line.split()[0] == "cpu"}
-    assert len(findings) == 8 and "fingerprint" in text and "\x1b" not in text
+    assert len(findings) == 9 and "fingerprint" in text and "\x1b" not in text
 
 
 def test_everything_is_examined_though_something_is_bad(nimllm: Call, tmp_path: Path) -> None:
