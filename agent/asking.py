@@ -32,6 +32,7 @@ class AskingFace(Face):
     def __init__(self, console: Asker, out: Stdio, err: Stdio, plain: bool, shown: int = SHOWN) -> None:
         super().__init__(out, err, live=console.rich, plain=plain, shown=shown)
         self.console = console
+        self.verbose = False  # say of every command why it may run
         self._approved = ""  # it stands on the screen already
         self.asked: Callable[[], None] = lambda: None  # told when somebody is asked
 
@@ -77,4 +78,6 @@ class AskingFace(Face):
             self.begin_output()
         else:
             super().started(command, verdict)
+            if self.verbose:
+                self.say(f"  {visible(verdict.reason)} [{visible(verdict.rule)}]", "dim")
         self._approved = ""

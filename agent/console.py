@@ -158,6 +158,9 @@ class Console:
             sys.stdout.write("\a")
             sys.stdout.flush()
 
+    def clear(self) -> None:
+        """Flat lines stay."""
+
     # ---- questions ------------------------------------------------------------------------------------------------
 
     def key(self, question: str, keys: Mapping[str, str], cancel: str) -> str:

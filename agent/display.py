@@ -89,7 +89,8 @@ class Gutter:
         self._mark = f"\x1b[{style}m{mark}\x1b[0m" if style else mark
         self._indent = len(mark)
         self._width = width
-        self._column = 0  # cells written after the mark; 0: the mark is not written yet
+        self._column = 0  # cells written after the mark
+        self._open = False  # the mark of this row is written
 
     def feed(self, text: str) -> str:
         """Visible text in pieces (newline and tab are the only control characters in it)."""
@@ -98,37 +99,39 @@ class Gutter:
         rows: list[str] = []
         for number, line in enumerate(text.split("\n")):
             if number:
-                rows.append("\n" if self._column else self._mark.rstrip(" ") + "\n")
-                self._column = 0
+                rows.append("\n" if self._open else self._mark.rstrip(" ") + "\n")
+                self.restart()
             if line:
                 self._line(line, room, rows)
         return "".join(rows)
 
     def restart(self) -> None:
-        """Somebody else has begun a new row meanwhile."""
-        self._column = 0
+        """A new row begins, be it that somebody else has begun it."""
+        self._column, self._open = 0, False
 
     def _line(self, line: str, room: int, rows: list[str]) -> None:
         if line.isascii() and "\t" not in line:
             while line:
-                self._begin(room, rows)
+                self._begin(1, room, rows)
                 piece, line = line[: room - self._column], line[room - self._column :]
                 rows.append(piece)
                 self._column += len(piece)
             return
         for character in line:
-            shown = " " * (8 - self._column % 8) if character == "\t" else character
+            shown = " " * min(8 - self._column % 8, room) if character == "\t" else character
             wide = len(shown) if character == "\t" else cells(character)
-            self._begin(room - max(wide - 1, 0) if wide < room else room, rows)
-            rows.append(shown[:room])
-            self._column += min(wide, room)
+            self._begin(wide, room, rows)
+            rows.append(shown)
+            self._column += wide
 
-    def _begin(self, room: int, rows: list[str]) -> None:
-        if self._column >= room:
+    def _begin(self, wide: int, room: int, rows: list[str]) -> None:
+        """So many cells follow."""
+        if wide and self._column + wide > room:
             rows.append("\n")
-            self._column = 0
-        if not self._column:
+            self.restart()
+        if not self._open:
             rows.append(self._mark)
+            self._open = True
 
 
 def hanging(text: str, width: int, first: int, rest: int) -> str:

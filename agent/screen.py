@@ -25,12 +25,10 @@ if TYPE_CHECKING:
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.completion import Completer
     from prompt_toolkit.history import History
-    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 REPAINT = 0.1  # seconds between two showings of output
 QUIET = 0.25  # seconds without a key before one may answer a question: faster than that nobody has read it
 SHOWN_WAITING = 3  # messages in the queue that are listed
-WORDS = {"y": "yes", "n": "no", "a": "always", "e": "edit", "q": "quit"}  # typed out, they are one answer
 SPELLING = 0.6  # seconds between two keys of such a word
 LEFT_AT_END = 2.0  # seconds that a slow terminal is given for the last words
 PAINT_BYTES = 600  # of a repaint of the lines at the bottom, roughly
@@ -78,7 +76,7 @@ class Screen:
     def __init__(self, history: History, completer: Completer, hooks: Hooks, plain: bool = False) -> None:
         from nimllm.agent.terminal import Terminal
 
-        self._hooks = hooks
+        self.hooks = hooks
         self._stdout = sys.stdout
         self.glyphs = Glyphs.of(sys.stdout.encoding)
         self.colour = coloured(sys.stdout, plain)
@@ -89,10 +87,10 @@ class Screen:
         self._scheduled = False
         self._painted = 0.0
         self._asking = threading.Lock()  # one question at a time
-        self._question: _Question | None = None
+        self.question: _Question | None = None
         self._draft: Any = None  # the document that waits while a line is asked for
         self._key_at = 0.0
-        self._spelling: str | None = None  # what is left of the word that the answering key began
+        self.spelling: str | None = None  # what is left of the word that the answering key began
         self._closed = False
         self._buffer, self._app = self._build(history, completer)
 
@@ -135,14 +133,14 @@ class Screen:
 
     def _end(self, **how: Any) -> None:
         self._closed = True
-        self._answer(None)
+        self.answer(None)
         if self._app.is_running and not self._app.is_done:
             self._paint(now=True, last=True)
             self._app.exit(**how)
 
     def _close(self) -> None:
         self._closed = True
-        self._answer(None)
+        self.answer(None)
         self.output.pipe.close(LEFT_AT_END)
 
     def _call(self, what: Callable[[], None]) -> None:
@@ -184,6 +182,10 @@ class Screen:
             self.output.flush()
 
         self._call(write)
+
+    def clear(self) -> None:
+        """An empty screen, because the user wanted one."""
+        self._call(self._app.renderer.clear)
 
     def drop(self) -> None:
         """Forgets what is not on the screen yet: after ^C nobody wants to wait for it."""
@@ -269,7 +271,7 @@ class Screen:
             question.done.set()
             return
         self._paint(now=True)
-        self._question = question
+        self.question = question
         question.shown = time.monotonic()
         if not question.keys:
             from prompt_toolkit.document import Document
@@ -278,8 +280,8 @@ class Screen:
             self._buffer.set_document(Document(question.default, len(question.default)), bypass_readonly=True)
         self._app._redraw()
 
-    def _answer(self, said: str | None) -> None:
-        question, self._question = self._question, None
+    def answer(self, said: str | None) -> None:
+        question, self.question = self.question, None
         if question is None:
             return
         if not question.keys:
@@ -289,9 +291,9 @@ class Screen:
         question.done.set()
         self._app.invalidate()
 
-    def _by_key(self) -> bool:
+    def by_key(self) -> bool:
         """Whether the next key answers the question."""
-        question = self._question
+        question = self.question
         if question is None or not question.keys:
             return False
         if question.taken:
@@ -300,17 +302,17 @@ class Screen:
         quiet = time.monotonic() - max(question.shown, self._key_at, pipe.idle_since)
         return not self._buffer.text and pipe.idle and quiet >= QUIET
 
-    def _spelt(self, typed: str) -> bool:
+    def spelt(self, typed: str) -> bool:
         """Whether ``typed`` goes on with the word that answered the last question (``es``, then Enter)."""
-        rest = self._spelling
+        rest = self.spelling
         if rest is None or time.monotonic() - self._key_at > SPELLING:
-            self._spelling = None
+            self.spelling = None
             return False
         if typed == "\n":
-            self._spelling = None
+            self.spelling = None
             return not rest
-        self._spelling = rest[1:] if rest[:1] == typed.lower() else None
-        return self._spelling is not None
+        self.spelling = rest[1:] if rest[:1] == typed.lower() else None
+        return self.spelling is not None
 
     # ---- the application ------------------------------------------------------------------------------------------
 
@@ -338,9 +340,11 @@ class Screen:
         from prompt_toolkit.styles import Style
         from prompt_toolkit.widgets import SearchToolbar
 
+        from nimllm.agent.keys import bindings
+
         def completing() -> bool:
             text = buffer.document.text_before_cursor
-            return not self._typing_line() and (text.startswith("/") or "@" in text.rsplit("\n", 1)[-1])
+            return not self.typing_line() and (text.startswith("/") or "@" in text.rsplit("\n", 1)[-1])
 
         def accepted(buffer: Buffer) -> bool:
             self._message(buffer.text)
@@ -353,7 +357,7 @@ class Screen:
                                 input_processors=[HighlightIncrementalSearchProcessor(), HighlightSelectionProcessor()])
 
         def prefix(row: int, wrapped: int) -> Any:
-            mark = visible(self._question.text) if self._typing_line() and self._question else self.glyphs.prompt
+            mark = visible(self.question.text) if self.typing_line() and self.question else self.glyphs.prompt
             return [("class:prompt", mark if not row and not wrapped else "  ")]
 
         def input_height() -> Dimension:
@@ -365,7 +369,7 @@ class Screen:
                             dont_extend_height=True, style=style)
             return ConditionalContainer(window, Condition(lambda: bool(text())) & ~is_done)
 
-        bar = Window(FormattedTextControl(lambda: self._hooks.status(self.output.get_size().columns)), height=1,
+        bar = Window(FormattedTextControl(lambda: self.hooks.status(self.output.get_size().columns)), height=1,
                      dont_extend_height=True, style="class:bar")
         rows = HSplit(
             [above(lambda: ANSI(self._tail) if self._tail else "", most=6), above(self._waiting, "class:waiting", 8),
@@ -376,7 +380,7 @@ class Screen:
                      ycursor=True, transparent=True)
         app: Application[Any] = Application(
             Layout(FloatContainer(rows, [menu]), focused_element=control),
-            key_bindings=merge_key_bindings([load_open_in_editor_bindings(), self._keys(buffer)]),
+            key_bindings=merge_key_bindings([load_open_in_editor_bindings(), bindings(self, buffer)]),
             style=Style.from_dict({"bar": "fg:ansibrightblack", "waiting": "fg:ansibrightblack", "prompt": "bold",
                                    "question": "bold"} if self.colour else {}),
             output=self.output, erase_when_done=True, terminal_size_polling_interval=None,
@@ -388,119 +392,30 @@ class Screen:
     def _note_key(self) -> None:
         self._key_at = time.monotonic()
 
-    def _typing_line(self) -> bool:
-        return self._question is not None and not self._question.keys
+    def typing_line(self) -> bool:
+        return self.question is not None and not self.question.keys
 
     def _waiting(self) -> str:
-        waiting = list(self._hooks.waiting())
+        waiting = list(self.hooks.waiting())
         rows = ["  queued: " + visible(text.split("\n", 1)[0]) for text in waiting[:SHOWN_WAITING]]
         if len(waiting) > SHOWN_WAITING:
             rows.append(f"  and {len(waiting) - SHOWN_WAITING} more")
         return "\n".join(rows)
 
     def _asked(self) -> str:
-        question = self._question
+        question = self.question
         if question is None or not question.keys:
             return ""
         draft = self._buffer.text and not question.taken
         return "  Tab, then " + question.text.strip() if draft else question.text
 
     def _message(self, text: str) -> None:
-        if self._typing_line():
-            self._answer(text)
+        if self.typing_line():
+            self.answer(text)
         elif text.strip():
-            self._hooks.message(text)
+            self.hooks.message(text)
         else:
-            self._hooks.empty()
-
-    def _keys(self, buffer: Buffer) -> KeyBindings:
-        from prompt_toolkit.filters import Condition, has_focus
-        from prompt_toolkit.key_binding import KeyBindings
-        from prompt_toolkit.keys import Keys
-
-        keys = KeyBindings()
-        typing = has_focus(buffer)
-        by_key = Condition(self._by_key)
-        line = Condition(self._typing_line)
-
-        @keys.add("enter", filter=typing & ~by_key)
-        def _enter(event: KeyPressEvent) -> None:
-            if self._spelt("\n"):
-                return
-            if buffer.complete_state is not None and buffer.complete_state.current_completion is not None:
-                buffer.complete_state = None  # the first Enter takes the completion
-            elif buffer.document.current_line_before_cursor.endswith("\\") and buffer.document.is_cursor_at_the_end:
-                buffer.delete_before_cursor()
-                buffer.insert_text("\n")
-            elif self._typing_line():
-                self._answer(buffer.text)
-            else:
-                buffer.validate_and_handle()
-
-        @keys.add("escape", "enter", filter=typing & ~by_key)
-        def _newline(event: KeyPressEvent) -> None:
-            buffer.insert_text("\n")
-
-        @keys.add("c-c", eager=True)
-        def _interrupt(event: KeyPressEvent) -> None:
-            question = self._question
-            if not event.app.layout.has_focus(buffer):  # a search
-                event.app.layout.focus(buffer)
-                buffer.text = ""
-            elif question is not None:
-                self._answer(question.cancel)
-            elif buffer.text and not self._hooks.busy():
-                buffer.append_to_history()  # ^C clears the line; ↑ brings it back
-                buffer.reset()
-            else:
-                self._hooks.interrupt()
-
-        @keys.add("c-d", filter=typing & Condition(lambda: not buffer.text))
-        def _end(event: KeyPressEvent) -> None:
-            if self._question is not None:
-                self._answer(self._question.cancel)
-            else:
-                self._hooks.leave()
-
-        @keys.add("escape", filter=line)
-        def _give_up(event: KeyPressEvent) -> None:
-            self._answer(None)
-
-        @keys.add("tab", filter=Condition(lambda: self._question is not None and bool(self._question.keys)), eager=True)
-        def _turn(event: KeyPressEvent) -> None:
-            if self._question is not None:
-                self._question.taken = not self._question.taken
-
-        keys.add("enter", filter=by_key)(lambda event: None)
-
-        @keys.add(Keys.Any, filter=typing & Condition(lambda: self._spelling is not None))
-        def _spell(event: KeyPressEvent) -> None:
-            if not self._spelt(event.data) and event.data.isprintable():
-                buffer.insert_text(event.data)
-
-        @keys.add(Keys.Any, filter=by_key)
-        def _reply(event: KeyPressEvent) -> None:
-            question = self._question
-            assert question is not None
-            said = question.keys.get(event.data.lower())
-            if said is not None:
-                self._spelling = WORDS.get(event.data.lower(), " ")[1:]
-                self._answer(said)
-            elif not question.taken and event.data.isprintable():
-                buffer.insert_text(event.data)  # not an answer: the beginning of a message
-
-        @keys.add("up", filter=typing & ~by_key & Condition(lambda: not buffer.text and bool(self._hooks.waiting())))
-        def _recall(event: KeyPressEvent) -> None:
-            text = self._hooks.recall()
-            if text:
-                buffer.text = text
-                buffer.cursor_position = len(text)
-
-        @keys.add("c-z")
-        def _suspend(event: KeyPressEvent) -> None:
-            event.app.suspend_to_background()
-
-        return keys
+            self.hooks.empty()
 
 
 class _Above(io.TextIOBase):

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from nimllm import errors, places
-from nimllm.agent import equipment, slash
+from nimllm.agent import equipment, instructions, slash
 from nimllm.agent.asking import AskingFace
 from nimllm.agent.console import Console
 from nimllm.agent.display import one_line, visible
@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # pydantic builds the records' models in 0.1 s, which the pro
     from nimllm.agent.log import TaskLog
     from nimllm.agent.records import TaskRecord
     from nimllm.tools.sandbox import Sandbox
+    from nimllm.tools.shell import Shell
 
 
 def main(args: Namespace) -> int:
@@ -67,6 +68,7 @@ class Session:
         self.last: tuple[TaskResult, TaskRecord] | None = None
         self._reload = threading.Event()  # a memory was accepted: the weights on disk are newer
         self._sticky = 0  # ^C on an empty line, in a row
+        self.offered: list[instructions.Suggestion] = []  # commands that AGENTS.md names
         self._began = 0.0  # when the message that is worked on was taken
         self.console: Console | Screen
         self._live: live.Live | None = None
@@ -89,6 +91,10 @@ class Session:
         self.agent = self._make_agent()
         self.opened = True
         self.face.say(f"nimllm: {self.model.name}, mode {self.mode}, {self.box.reason}", "dim")
+        files = instructions.find(self.workspace)
+        for file in files:
+            self.face.say(visible(file.told()), "dim")
+        self.offered = instructions.suggestions(files)
         self.face.say("say what to do; /help for commands; ^D to quit", "dim")
         for line in self.recording.begin(self.agent, **self.about()):
             self.face.say(visible(line), "dim")
@@ -111,11 +117,16 @@ class Session:
         log.keep = not self.args.ephemeral
         return log
 
-    def _make_agent(self) -> Agent:
+    def make_shell(self) -> Shell:
+        """A bash in the workspace, as it is at the start."""
         from nimllm.tools.shell import Shell
+
+        return Shell(self.workspace, self.box)
+
+    def _make_agent(self) -> Agent:
         from nimllm.tools.snapshots import Snapshots
 
-        shell = Shell(self.workspace, self.box)
+        shell = self.make_shell()
         snapshots = None if self.args.ephemeral else Snapshots(places.state_folder("snapshots"), self.workspace)
         return Agent(self.model.generator, shell, self.mode, max_steps=self.args.max_steps,
                      step_timeout=self.args.timeout, task_timeout=self.args.task_timeout, snapshots=snapshots,
@@ -255,6 +266,10 @@ class Session:
             from nimllm.agent.completion import named
 
             request = named(message, self.folder())
+        one = instructions.fitting(request, self.offered)
+        if one is not None:
+            self.face.say(f"  {visible(one.path.name)}, line {one.line}, names a command for this: "
+                          f"!{visible(one.command)}", "dim")
         hooks = EventHooks(self.recording, self.face, self.recording.task_started(request))
         with self._interruptible():
             result = self.agent.task(request, hooks)
@@ -266,6 +281,9 @@ class Session:
         record = self.log.add(result)
         self.recording.task_ended(self.agent, result, record)
         self.last = (result, record)
+        if self.face.verbose:
+            self.face.say(f"{len(result.commands)} commands, {result.tokens} tokens at {result.tokens_per_second:.0f} "
+                          f"a second, {result.seconds:.1f} s, outcome {result.outcome[0]}", "dim")
         if self.log.pending and self.args.memory != "off":
             self.face.say("remembering in the background", "dim")
         self.ring(f"{result.ended}: {request}")

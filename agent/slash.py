@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shlex
 from collections.abc import Callable
 from copy import copy
@@ -23,14 +24,17 @@ RESUMABLE = 50  # newest sessions that /resume looks at
 MEMORY_LINES = 20  # of the newest records that /memory lists
 Said = Literal["quit"] | None
 WORDS: dict[str, tuple[str, ...]] = {
-    "/help": (), "/memory": ("show ", "revert ", "approve ", "reject "), "/undo": (), "/diff": (), "/model": (),
-    "/mode": MODES, "/status": (), "/export": (), "/resume": (), "/good": (), "/bad": (), "/log": (),
+    "/help": (), "/plan": (), "/good": (), "/bad": (), "/memory": ("show ", "revert ", "approve ", "reject "),
+    "/diff": (), "/undo": (), "/log": (), "/export": (), "/resume": (), "/jobs": (), "/kill": (), "/cwd": (),
+    "/reset-shell": (), "/mode": MODES, "/model": (), "/status": (), "/verbose": ("on", "off"), "/clear": (),
     "/quit": (), "/exit": (),
 }
-AT_ONCE = frozenset({"/help", "/status", "/mode", "/log"})  # they look, or decide about what comes: no need to wait
+# they look, or decide about what comes: no need to wait until a task is done
+AT_ONCE = frozenset({"/help", "/status", "/mode", "/log", "/jobs", "/kill", "/verbose", "/clear"})
 HELP = """\
 say what to do, in words; the agent plans, proposes commands, and asks where it must
-  !COMMAND               run a command of yours in the agent's shell
+  !COMMAND               run a command of yours in the agent's shell (!!COMMAND: without a record)
+  /plan REQUEST          what it would do; nothing runs
   /good  /bad            the last task was right (it is remembered) or wrong
   /memory                what is in the weights; show ID, revert ID, approve ID, reject ID
   /diff [TASK]           what the last task changed in the files
@@ -38,11 +42,16 @@ say what to do, in words; the agent plans, proposes commands, and asks where it 
   /log                   the last task in full
   /export [FILE]         the session so far: Markdown; ATIF when FILE ends in .json
   /resume                earlier sessions of this folder, and how to go on with one
+  /jobs  /kill N         what commands left running
+  /cwd [DIR]             where the shell is; go elsewhere
+  /reset-shell           a new shell in the workspace
   /mode [MODE]           read-only, ask, auto, full
   /model [DIR]           which model; another run folder
   /status                model, mode, sandbox, folder
+  /verbose  /clear       say more; an empty screen
   /quit                  also ^D
 keys: Alt-Enter new line · ↑ ^R history · ^X ^E editor · Tab completes · @file names a file
+      Enter while a task runs queues the message (↑ takes it back); Tab turns to a question
       ^C stops the command, then the task, then (twice) the session"""
 
 
@@ -116,6 +125,72 @@ def _status(session: Session, words: list[str]) -> Said:
              ("allowed", ", ".join(session.agent.always) or "nothing beyond the mode")]
     for name, value in about:
         session.face.say(f"{name:<10} {visible(value)}")
+    return None
+
+
+def _plan(session: Session, words: list[str]) -> Said:
+    """Plan, first command and verdict for a request."""
+    from nimllm.tools import policy
+
+    if not words:
+        session.face.say("/plan REQUEST shows what would be done", "dim")
+        return None
+    session.refresh()
+    plan, command = session.agent.first_command(" ".join(words))
+    session.face.plan(plan)
+    if not command:
+        session.face.say("no usable command", "warn")
+        return None
+    verdict = policy.judge(command, session.mode, session.agent.always, session.workspace, session.agent.rules)
+    session.face.command_line("? ", policy.spelled(command))
+    session.face.say(f"  would {verdict.action}: {visible(verdict.reason)}; nothing ran", "dim")
+    return None
+
+
+def _jobs(session: Session, words: list[str]) -> Said:
+    jobs = session.agent.shell.jobs()
+    for job in jobs:
+        program = f"  {job.program}" if job.program and job.program not in job.command else ""
+        session.face.say(f"  {job.id}  {job.state} {job.seconds:.0f} s  pid {job.pid}  "
+                         f"{visible(one_line(job.command, 60))}{visible(one_line(program, 40))}")
+    session.face.say("/kill N ends one" if jobs else "nothing runs in the background", "dim")
+    return None
+
+
+def _kill(session: Session, words: list[str]) -> Said:
+    if len(words) != 1 or not words[0].isdecimal():
+        session.face.say("/kill N, with a number that /jobs shows", "warn")
+        return None
+    session.agent.shell.kill_job(int(words[0]))
+    session.face.say(f"job {words[0]} is gone", "good")
+    return None
+
+
+def _cwd(session: Session, words: list[str]) -> Said:
+    if words:
+        done = session.agent.shell.run(f"cd -- {shlex.quote(os.path.expanduser(words[0]))}")
+        if done.status != 0:
+            session.face.say(visible(done.output.strip()), "warn")
+    session.face.say(visible(str(session.agent.shell.cwd)))
+    return None
+
+
+def _reset_shell(session: Session, words: list[str]) -> Said:
+    old, session.agent.shell = session.agent.shell, session.make_shell()
+    old.close()
+    session.face.say(f"a new shell in {visible(str(session.agent.shell.cwd))}; variables, functions and jobs of the "
+                     "old one are gone", "good")
+    return None
+
+
+def _verbose(session: Session, words: list[str]) -> Said:
+    session.face.verbose = words[0] == "on" if words else not session.face.verbose
+    session.face.say("saying why each command may run, and counts" if session.face.verbose else "saying less")
+    return None
+
+
+def _clear(session: Session, words: list[str]) -> Said:
+    session.console.clear()
     return None
 
 
@@ -275,8 +350,9 @@ def _captured(show: Callable[[], None]) -> str:
 
 
 _COMMANDS: dict[str, Callable[[Session, list[str]], Said]] = {
-    "/help": _help, "/memory": _memory, "/undo": _undo, "/diff": _diff, "/model": _model, "/mode": _mode,
-    "/status": _status, "/export": _export, "/resume": _resume, "/good": _good, "/bad": _bad,
-    "/log": _log, "/quit": _quit, "/exit": _quit,
+    "/help": _help, "/plan": _plan, "/good": _good, "/bad": _bad, "/memory": _memory, "/diff": _diff, "/undo": _undo,
+    "/log": _log, "/export": _export, "/resume": _resume, "/jobs": _jobs, "/kill": _kill, "/cwd": _cwd,
+    "/reset-shell": _reset_shell, "/mode": _mode, "/model": _model, "/status": _status, "/verbose": _verbose,
+    "/clear": _clear, "/quit": _quit, "/exit": _quit,
 }
 assert set(_COMMANDS) == set(WORDS)

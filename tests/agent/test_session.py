@@ -211,3 +211,43 @@ def test_a_verified_task_is_remembered_in_the_background(run_folder: Path, works
     opened.say("/quit")
     opened.end(0)
     assert _records(home)[0]["memory"]["id"] == "m0001"
+
+
+def test_jobs_folder_and_a_new_shell(terminal: Terminal, workspace: Path) -> None:
+    (workspace / "sub").mkdir()
+    terminal.do("!X=7; sleep 300 &")
+    terminal.say("/jobs")
+    terminal.expect(r"  (\d+)  running")
+    terminal.say("/kill 1")
+    terminal.expect("job 1 is gone")
+    terminal.say("/jobs")
+    terminal.expect("nothing runs in the background")
+    terminal.say("/kill nine")
+    terminal.expect("with a number that /jobs shows")
+    terminal.do("/cwd sub")
+    assert f"{workspace}/sub\n" in terminal.screen + "\n"
+    terminal.do("/cwd nowhere")
+    assert "No such file" in terminal.screen
+    terminal.do("/reset-shell")
+    terminal.do("!echo [$X] $PWD")
+    assert f"│ [] {workspace}" in terminal.screen
+
+
+def test_plan_runs_nothing_and_verbose_says_why(terminal: Terminal, workspace: Path, home: Path) -> None:
+    terminal.do("/plan make the folder old")
+    assert "? mkdir old" in terminal.screen and "would ask" in terminal.screen and not (workspace / "old").exists()
+    terminal.say("/verbose")
+    terminal.expect("saying why")
+    terminal.do("list the files")
+    assert "it only reads [reader]" in terminal.screen and "1 commands" in terminal.screen
+    terminal.type("/clear\r")
+    terminal.until("an empty screen", lambda: "list the files" not in terminal.screen)
+    assert len(_records(home)) == 1
+
+
+def test_a_command_with_two_marks_leaves_no_record(terminal: Terminal, home: Path) -> None:
+    terminal.do("!!echo hidden-4711")
+    assert "│ hidden-4711" in terminal.screen
+    terminal.do("!echo seen")
+    assert [record["commands"][0]["command"] for record in _records(home)] == ["echo seen"]
+    assert not any(b"4711" in path.read_bytes() for path in home.rglob("*") if path.is_file())
