@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+SAID = 120  # characters of a program's own message that are repeated
 _SECOND = "install bubblewrap (apt install bubblewrap, dnf install bubblewrap)"
 
 
 def of_bubblewrap(said: str, host: Path = Path("/")) -> tuple[str, str]:
     """(why, how to mend it) for what a bwrap that failed wrote. ``host``: the root whose settings are looked at."""
     first = next((line for line in said.strip().split("\n") if line.strip()), "").strip()
+    first = first if len(first) <= SAID else f"{first[: SAID - 1]}…"
     low = first.lower()
     if _setting(host, "proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" and _namespace(low):
         return (f"AppArmor forbids user namespaces to programs without a profile, as Ubuntu does since 24.04 ({first})",

@@ -7,6 +7,8 @@ it in another window.
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import shutil
 import stat
@@ -50,6 +52,28 @@ class Keeper:
             self._tops[path] = nodes
             self._signatures |= {inner: _signature(inner) for inner in nodes}
 
+    def save(self, file: Path) -> None:
+        """Write down all that :func:`recover` needs when this process is killed."""
+        tops = [[[os.fspath(path), node.kind, node.mode, _coded(node.content)] for path, node in nodes.items()]
+                for nodes in self._tops.values()]
+        text = json.dumps({"roots": list(map(os.fspath, self._roots)), "absent": list(map(os.fspath, self._absent)),
+                           "tops": tops})
+        file.write_text(text, "utf-8", "surrogateescape")
+
+    @classmethod
+    def load(cls, file: Path) -> Keeper:
+        """What :meth:`save` wrote; ValueError when that is not what the file holds."""
+        try:
+            data = json.loads(file.read_text("utf-8", "surrogateescape"))
+            keeper = cls(Closed(absent=tuple(map(Path, data["absent"]))), [Path(root) for root in data["roots"]], True)
+            for nodes in data["tops"]:
+                found = {Path(path): _Node(kind, mode, None if content is None else base64.b64decode(content))
+                         for path, kind, mode, content in nodes}
+                keeper._tops[next(iter(found))] = found
+        except (KeyError, TypeError, AttributeError, StopIteration) as error:
+            raise ValueError(f"{file} does not say what is protected") from error
+        return keeper
+
     def _read(self, path: Path) -> Iterator[tuple[Path, _Node]]:
         about = os.lstat(path)
         if stat.S_ISLNK(about.st_mode):
@@ -89,7 +113,7 @@ class Keeper:
         return said
 
     def _same(self, top: Path, nodes: dict[Path, _Node]) -> bool:
-        return all(self._signatures[path] == _signature(path) for path in nodes)
+        return all(self._signatures.get(path) == _signature(path) for path in nodes)
 
     def _put_back(self, top: Path, nodes: dict[Path, _Node]) -> str:
         """Puts ``top`` back when what it says is no longer the same; what had happened to it, else empty."""
@@ -131,6 +155,18 @@ class Keeper:
             return Path(shutil.move(aside, state_folder("refused") / refused.lstrip(".")))
         except Exception:  # no room, another owner, a special file: it stays beside its old name
             return aside
+
+
+def recover(file: Path) -> list[str]:
+    """Put back what a shell whose harness was killed had changed; what :meth:`Keeper.restore` says of it."""
+    try:
+        return Keeper.load(file).restore()
+    except (OSError, ValueError):
+        return []
+
+
+def _coded(content: bytes | None) -> str | None:
+    return None if content is None else base64.b64encode(content).decode("ascii")
 
 
 class _TooMuch(Exception):

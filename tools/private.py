@@ -7,14 +7,18 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import weakref
 from pathlib import Path
 
+from nimllm.tools.keeper import recover
+
 PREFIX = "nimllm-shell-"
 LOCK = "lock"  # held by the process that owns the folder: the system lets go of it whatever becomes of the process
+KEPT = "kept.json"  # what is protected in the workspace, as it was when the shell started
 ABANDONED = 86_400.0  # seconds after which a folder without a lock file is nobody's
 _swept = threading.Event()
 
@@ -85,6 +89,7 @@ def sweep(folder: Path | None = None) -> list[Path]:
                 os.kill(pid, 9)
             except OSError:
                 continue
+        recover(Path(entry.path) / KEPT)  # nothing of the shell runs any more
         remove_tree(Path(entry.path))
         removed.append(Path(entry.path))
     return removed
@@ -132,24 +137,31 @@ for round in {1..40}; do
       file=${file#/proc/}; kill -9 "${file%/environ}" 2>/dev/null && found=1
     fi
   done
-  [ "$found" ] || exit 0
+  [ "$found" ] || break
 done
+[ -e "$2" ] && exec "$3" -c 'from nimllm.tools.private import sweep; sweep()'
 """
+
+
+def _homes() -> dict[str, str]:
+    names = ("HOME", "TMPDIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME")
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 class Guard:
     """A process that ends what carries ``mark`` when we are gone, however we went: it waits for the end of a pipe.
 
-    For shells without a pid namespace, whose jobs nothing else would end.
+    For shells without a pid namespace, whose jobs nothing else would end. What they changed of protected things is then
+    put back at once; for others, when nimllm next starts.
     """
 
-    def __init__(self, bash: str, mark: str) -> None:
+    def __init__(self, bash: str, mark: str, private: Path) -> None:
         self._process = subprocess.Popen(
-            [bash, "--norc", "--noprofile", "-c", _GUARD, "nimllm-guard", mark],
+            [bash, "--norc", "--noprofile", "-c", _GUARD, "nimllm-guard", mark, str(private / KEPT), sys.executable],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={"PATH": os.defpath, "LC_ALL": "C"},
+            env={"PATH": os.defpath, "LC_ALL": "C", "PYTHONPATH": os.pathsep.join(sys.path), **_homes()},
             start_new_session=True,
         )
 

@@ -132,6 +132,10 @@ class Sandbox:
 
         ``private``: folder of the shell; its ``tmp/`` can be written, and its FIFOs, and nothing else in it.
         """
+        for folder in self.writable:
+            if self.enforced and folder.is_dir() and os.path.realpath(folder) != str(folder):
+                raise NimError(f"{folder} leads somewhere else now", "it was replaced by a link after the sandbox was "
+                               "tried", "put the folder back, and start again", SANDBOX)
         protected = self.closed() if self.enforced else Closed()
         if self.level == "none":
             return Launch(list(inner), (), lambda: None, protected)

@@ -35,7 +35,7 @@ from nimllm.tools.channel import Channel
 from nimllm.tools.execution import Ended, Execution, Interrupts
 from nimllm.tools.jobs import Job, Jobs
 from nimllm.tools.keeper import Keeper
-from nimllm.tools.private import Guard, PrivateFolder
+from nimllm.tools.private import KEPT, Guard, PrivateFolder
 from nimllm.tools.sandbox import Sandbox
 from nimllm.tools.watch import Sentry, Watch
 
@@ -97,7 +97,7 @@ class Shell:
         self._channel = Channel(str(sandbox.inside(self._private)))
         self._jobs = Jobs(self._below)
         self._interrupts = Interrupts()
-        self._guard = None if sandbox.contained else Guard(self._program, self._mark)
+        self._guard = None if sandbox.contained else Guard(self._program, self._mark, self._private)
         self._keeper: Keeper | None = None
         self._aside: list[str] = []  # what happened between commands, told with the next one
         self._sentry = Sentry(self._look_at_jobs)
@@ -116,6 +116,7 @@ class Shell:
         self._bash = bash
         if self.sandbox.enforced:
             self._keeper = Keeper(bash.closed, self.sandbox.writable, self.sandbox.contained)
+            self._keeper.save(self._private / KEPT)
         folders = (*self.sandbox.writable, self._private)
         self._watch = Watch(self.sandbox.limits, folders, lambda: (*bash.below(), bash.group))
         bash.poll.register(self._interrupts.fd, select.POLLIN)

@@ -19,7 +19,7 @@ from nimllm.tools.sandbox import Limits
 
 MIB = 1 << 20
 SECONDS = 0.5  # between looks at what runs in the background
-COUNT_SECONDS = 2.0  # between counts of the processes when nothing hints at many
+COUNT_SECONDS = 2.0  # between counts when nothing hints at much
 RESERVE = 512 * MIB  # of memory, and twice that of disk, that a command does not get to use up
 
 
@@ -37,30 +37,34 @@ class Watch:
 
     def begin(self) -> None:
         """A command starts: what it adds is counted from here."""
-        self._tasks = processes.crowd()
         self._count_at = time.monotonic() + COUNT_SECONDS
+        self._tasks = processes.crowd()
         self._available = available()
         self._free = {device: free(folder) for device, folder in self._disks.items()}
+        self._written: int | None = None
 
     def reason(self) -> str:
         """Why the command must be stopped (a clause about "it"), else empty."""
-        return self._crowd() or self._hog() or self._filler() or ""
+        # The machine's own numbers tell early and cheaply; other programs can hide it from them, but not for long.
+        now = time.monotonic()
+        counting = now >= self._count_at
+        if counting:
+            self._count_at = now + COUNT_SECONDS
+        return self._crowd(counting) or self._hog(counting) or self._filler() or ""
 
-    def _crowd(self) -> str | None:
+    def _crowd(self, counting: bool) -> str | None:
         """A fork bomb. ulimit -u stops it, except for uid 0, whom the kernel exempts."""
-        most, now = self.limits.processes, time.monotonic()
-        # the machine's number says it early and cheaply; the ends of other programs can hide it, but not for long
-        if not most or (processes.crowd() - self._tasks < most and now < self._count_at):
+        most = self.limits.processes
+        if not most or (processes.crowd() - self._tasks < most and not counting):
             return None
-        self._count_at = now + COUNT_SECONDS
         return f"it started more than {most} processes" if len(list(self._below())) > most else None
 
-    def _hog(self) -> str | None:
+    def _hog(self, counting: bool) -> str | None:
         now = available()
         if now is None or self._available is None:
             return None
         scarce = now < min(RESERVE, self._memory // 20)
-        if not scarce and self._available - now < self._most // 2:
+        if not scarce and not counting and self._available - now < self._most // 2:
             return None
         taken = self.resident()
         if taken > self._most:
@@ -77,11 +81,28 @@ class Watch:
                 continue
             added = before - now
             if most is not None and added > most * MIB:
-                return f"it filled more than {most} MiB of the disk of {folder}"
+                if self.written(device) > most * MIB // 2:  # somebody else may be filling it
+                    return f"it filled more than {most} MiB of the disk of {folder}"
+                self._free[device] = now
             # a small disk keeps a quarter of what was free
             if added > 0 and now < min(2 * RESERVE, before // 4):
                 return f"the disk of {folder} is nearly full ({now // MIB} MiB left of {before // MIB})"
         return None
+
+    def written(self, device: int) -> int:
+        """Bytes that all processes have written to disks since the last call, those that ended included: whoever waited
+        for them has them on his account. Without what was only reserved (fallocate); in memory, with what went through
+        pipes."""
+        total, key = 0, "write_bytes" if os.major(device) else "wchar"
+        for pid in self._below():
+            try:
+                with open(f"/proc/{pid}/io") as file:
+                    fields = dict(line.split(": ") for line in file.read().splitlines())
+                total += int(fields[key])
+            except (OSError, ValueError, KeyError):
+                continue
+        before, self._written = self._written or 0, total
+        return total - before
 
     def resident(self) -> int:
         """Bytes of memory of all processes together; shared pages count for each, but those of files do not."""
