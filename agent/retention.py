@@ -5,6 +5,7 @@ The task log stays: it is what preferences are made of, and small. Nothing here 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,9 @@ def prune(snaps: snapshots.Snapshots | None = None) -> None:
         _oldest((state / "outputs").glob("**/*.log"), OUTPUTS, OUTPUT_BYTES)
         _oldest((state / "snapshots").glob("*.sqlite"), WORKSPACES, WORKSPACE_BYTES, ("-wal", "-shm"))
         _oldest((state / "snapshots").glob("*.damaged-*"), 1, snapshots.KEPT_BYTES)
+        for path in (state / "tasks").glob(".*.tmp"):  # half-written by a process that was killed
+            if not os.path.exists(f"/proc/{path.name.split('.')[-2]}"):
+                path.unlink(missing_ok=True)
     except (NimError, OSError):
         pass
 
