@@ -24,7 +24,7 @@ MARK = "NIM_KILL_MARK"
 MOMENTS: dict[str, tuple[float, str]] = {
     "start": (1.2, ""), "idle": (0.3, ""), "task": (0.7, "make the folder old"), "write": (0.7, "write hi to a.txt"),
     "command": (0.5, "wait a long time"), "many": (0.6, "print a lot"),
-    "own": (0.4, "!for n in {1..400}; do echo $n >f$n; done"), "undo": (0.4, "/undo"), "resume": (1.5, ""),
+    "own": (0.4, "!mkdir d; for n in {1..400}; do echo $n >d/$n; done"), "undo": (0.4, "/undo"), "resume": (1.5, ""),
     "memory": (12.0, "make the folder old"),
 }
 
@@ -114,10 +114,11 @@ def _kill_once(moment: str, rng: random.Random, run: Path, workspace: Path, home
     _whole(home)
     listed = nimllm("sessions", "list", "--json")
     assert listed.returncode == 0, (what, listed.stderr)
-    rows = json.loads(listed.stdout)
-    words = ["--continue"] if rows and rows[0]["tasks"] else []
+    rows = [row for row in json.loads(listed.stdout) if row["workspace"] == str(workspace)]
+    words = ["--continue"] if any(row["tasks"] for row in rows) else []
     done = nimllm("agent", "--model", str(run), "--memory", "off", *words, "-p", "list the files")
-    assert done.returncode == 0 and "These are the files" in done.stdout, (what, done.stderr)
+    assert done.returncode in (0, 1, 4, 9), (what, done.stderr)  # the tests' model may lose its way, nothing else may
+    assert "$ ls" in done.stderr and ("so far" in done.stderr) == bool(words), (what, done.stderr)
     verified = nimllm("memory", "verify", "--model", str(run))
     assert verified.returncode == 0, (what, verified.stdout + verified.stderr)
     assert nimllm("undo", "--list").returncode == 0
