@@ -14,10 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import IO, Any, Protocol
 
-from nimllm import __version__, errors
+from nimllm import __version__
 from nimllm.agent.loop import Hooks
 from nimllm.agent.results import Decision, Step, TaskResult
 
@@ -71,7 +70,7 @@ class Events:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Closes what :func:`open_events` opened."""
+        """Closes a stream of our own."""
         if self.owned and self.stream is not None:
             self.stream.close()
             self.stream = None
@@ -115,20 +114,11 @@ class Events:
         return [self._cleaned(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def open_events(to: bool | Path) -> Events:
-    """Events on standard output (True), nowhere (False), or in a new file, 0600; NimError 2 when it cannot be made."""
+def open_events(wanted: bool) -> Events:
+    """Events on standard output, or, when they are not wanted, nowhere."""
     from nimllm.tools.redact import redact
 
-    if not isinstance(to, Path):
-        return Events(sys.stdout if to else None, redact)
-    try:
-        to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise errors.UsageError(f"cannot write {to}", error.strerror or str(error), "give another folder") from None
-    events = Events(os.fdopen(fd, "w", encoding="utf-8"), redact)
-    events.owned = True
-    return events
+    return Events(sys.stdout if wanted else None, redact)
 
 
 def drop_stdout() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -14,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nimllm import errors, places
-from nimllm.agent import equipment, tasks
+from nimllm.agent import equipment, tasks, transcript
 from nimllm.agent.display import one_line, visible
-from nimllm.agent.events import EventHooks, Events, Many, Sink, open_events
+from nimllm.agent.events import EventHooks, Events, Many, Sink
 from nimllm.agent.face import Silence
 from nimllm.agent.progress import Progress
 from nimllm.agent.signals import Stop
 from nimllm.agent.tasks import Task
+from nimllm.agent.transcript import Transcript
 from nimllm.agent.trial import Bench, TaskReport
 from nimllm.errors import NimError, UsageError
 
@@ -71,6 +73,14 @@ def _possible(args: Namespace, todo: list[Task]) -> None:
         if path is not None and (path.is_dir() or not os.access(path.parent, os.W_OK)):
             raise UsageError(f"cannot write the report {path}", f"{path.parent} is not a writable folder"
                              if not path.is_dir() else "it is a folder", f"give another --{name}")
+    if args.record:
+        try:
+            Path(args.record).mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not os.access(args.record, os.W_OK):
+                raise PermissionError(errno.EACCES, "it is not writable")
+        except OSError as error:
+            raise UsageError(f"cannot write in {args.record}", error.strerror or str(error), "give another --record"
+                             ) from None
     for task in todo:
         if task.network and args.network != "on":
             raise UsageError(f"the task {task.id} wants the network", "it is off",
@@ -244,12 +254,16 @@ class _Run:
                                 passed=int(done.passed), failed=int(not done.passed), seconds=round(done.seconds, 3))
             return done
 
-    def _transcript(self, task: Task, repeat: int) -> Events:
-        folder = Path(self.args.record)
-        name = task.id if repeat == 1 else f"{task.id}.{repeat}"
-        events = open_events(folder / f"{name}.jsonl")
-        events.started(model=self._model.name if self._model else "", base=self._model.base if self._model else "",
-                       mode=self.mode, memory=self.args.memory, network=self.args.network, tasks=1)
+    def _transcript(self, task: Task, repeat: int) -> Transcript:
+        """``DIR/ID.jsonl``, in the place of an earlier run's."""
+        from nimllm.tools.redact import redact
+
+        path = Path(self.args.record) / f"{task.id if repeat == 1 else f'{task.id}.{repeat}'}.jsonl"
+        path.unlink(missing_ok=True)
+        events = transcript.create(path, self.events.session, redact)
+        model = self._model
+        events.started(model=model.name if model else "", base=model.base if model else "", mode=self.mode,
+                       memory=self.args.memory if model else "off", network=self.args.network, tasks=1)
         return events
 
     def _hidden(self) -> tuple[Path, ...]:

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from nimllm.agent import vocabulary
-from nimllm.agent.events import Events, open_events
-from nimllm.errors import NimError
+from nimllm.agent.events import Events
 
 Call = Callable[..., CompletedProcess[str]]
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -130,10 +129,8 @@ def test_a_full_disk_ends_a_record_and_not_the_task() -> None:
         events.stream = None
 
 
-def test_a_record_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_record_that_cannot_be_made(agent: Call, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(NimError, match="cannot write"):
-        open_events(tmp_path / "file" / "x.jsonl")
-    (tmp_path / "link.jsonl").symlink_to(tmp_path / "file")
-    with pytest.raises(NimError, match="cannot write"):
-        open_events(tmp_path / "link.jsonl")
+    (tmp_path / "tasks.yaml").write_text(TASKS)
+    done = agent("--tasks", str(tmp_path / "tasks.yaml"), "--record", str(tmp_path / "file"))
+    assert done.returncode == 2 and "cannot write in" in done.stderr
