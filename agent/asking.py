@@ -73,6 +73,10 @@ class AskingFace(Face):
             self.say("  yes", "dim")
             return Decision("accept")
 
+    def on_screen(self, command: str) -> None:
+        """The user typed it; it is not shown a second time."""
+        self._approved = command
+
     def started(self, command: str, verdict: Verdict) -> None:
         if command == self._approved:
             self.begin_output()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimllm import errors, places
-from nimllm.agent import equipment, retention
+from nimllm.agent import equipment
 from nimllm.agent.display import visible
 from nimllm.agent.events import EventHooks, Events, Many, Sink, open_events
 from nimllm.agent.face import Face
@@ -177,6 +177,8 @@ def run_one(args: Namespace, events: Events) -> int:
                     seconds=round(result.seconds, 3), tokens=result.tokens, record=record.id)
         recording.task_ended(agent, result, record, code)
         recording.close(code, result.seconds)
+        from nimllm.agent import retention
+
         retention.prune(agent.snapshots)
         events.emit("session.ended", exit_code=code, tasks=1, passed=int(code == errors.OK),
                     failed=int(code != errors.OK), seconds=round(result.seconds, 3))

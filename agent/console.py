@@ -17,6 +17,7 @@ from nimllm.agent.display import Glyphs, visible
 from nimllm.agent.face import coloured
 from nimllm.errors import CONFIG, NimError
 
+ANSWERS = {"y": "yes", "n": "no", "a": "always", "e": "edit", "q": "quit"}  # typed out, they are one answer
 MAX_MESSAGE = 10_000_000  # characters of one message; longer lines are cut, then refused as too long
 
 
@@ -43,6 +44,7 @@ class Console:
         self._status, self._folder = status, folder
         self._history = private_file(history)
         self._session: Any = None
+        self._typed: list[str] = []  # whole lines that were typed before a question, which they do not answer
 
     def patched(self) -> AbstractContextManager[None]:
         """While this is held, what other threads print appears above the prompt."""
@@ -58,7 +60,7 @@ class Console:
         """One message. EOFError: ^D on an empty line, or the end of a pipe; KeyboardInterrupt: ^C on an empty line."""
         prompt = prompt or Glyphs.of(sys.stdout.encoding if self.rich else "ascii").prompt
         if not self.rich:
-            return self._read_line(prompt if self.tty else "")
+            return self._typed.pop(0) if self._typed else self._read_line(prompt if self.tty else "")
         if self._session is None:
             self._session = self._make_session()
         with self.patched():
@@ -166,14 +168,19 @@ class Console:
     def key(self, question: str, keys: Mapping[str, str], cancel: str) -> str:
         """One of ``keys``' values by a single key; ^C, ^D and a closed terminal give ``cancel``. What was typed before
         the question was asked does not answer it."""
-        self._forget_typed()
+        if self.rich or not self._commands:  # one task with -p: there is no later
+            self._forget_typed()
+        else:
+            self._keep_typed()
         if not self.rich:
             while True:
                 try:
                     said = self._read_line(question + " ").strip().lower()
                 except (EOFError, KeyboardInterrupt):
                     return cancel
-                if said[:1] in keys:
+                if said in keys:  # as a whole: it may begin with what was typed before the question
+                    return keys[said]
+                if said[:1] in keys and any(said == word for word in ANSWERS.values()):
                     return keys[said[:1]]
         from prompt_toolkit.application import Application
         from prompt_toolkit.key_binding import KeyBindings
@@ -195,6 +202,19 @@ class Console:
             return app.run(handle_sigint=False)
         except (EOFError, KeyboardInterrupt):
             return cancel
+
+    def _keep_typed(self) -> None:
+        """Lines that are there before a question is asked are messages for later."""
+        import select
+
+        while self.tty and select.select([sys.stdin], [], [], 0)[0]:
+            line = sys.stdin.readline(MAX_MESSAGE)
+            if not line:
+                return
+            if line.strip():
+                self._typed.append(line.rstrip("\n"))
+                sys.stdout.write(f"queued: {visible(self._typed[-1])}\n")
+                sys.stdout.flush()
 
     def _forget_typed(self) -> None:
         if not self.tty:

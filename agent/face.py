@@ -115,6 +115,7 @@ class Face(Hooks):
         with self._lock:
             self.fresh(self.err)
             mark = self.glyphs.prompt
+            self.write(self.err, "\n")
             self.write(self.err, mark + hanging(visible(message), self.width(), len(mark), len(mark)) + "\n", "bold")
 
     def command_line(self, mark: str, command: str) -> None:

@@ -9,13 +9,13 @@ from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.search import stop_search
 
+from nimllm.agent.console import ANSWERS
+
 if TYPE_CHECKING:
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.key_binding import KeyPressEvent
 
     from nimllm.agent.screen import Screen
-
-ANSWERS = {"y": "yes", "n": "no", "a": "always", "e": "edit", "q": "quit"}  # typed out, they are one answer
 
 
 def bindings(screen: Screen, buffer: Buffer) -> KeyBindings:

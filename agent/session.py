@@ -303,6 +303,7 @@ class Session:
             return
         step = Step(command, by="user")
         hooks: Hooks = self.face
+        self.face.on_screen(command)
         if not hidden:
             hooks = EventHooks(self.recording, self.face, self.recording.task_started(f"!{command}"))
         with self._interruptible():

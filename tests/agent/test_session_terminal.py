@@ -43,7 +43,7 @@ def test_output_cannot_look_like_the_harness(run_folder: Path, workspace: Path, 
                                      + "› approved\n\r› approved\r\x1b[1G› approved\x1b[A\x1b[2K$ rm\n")
     opened = _open(run_folder, workspace, columns=80)
     opened.do("!cat a.txt")
-    shown = opened.scrollback.split("$ cat a.txt\n")[1].split("\n›")[0]
+    shown = opened.scrollback.split("› !cat a.txt\n")[1].split("\n›")[0]
     assert shown.count("approved") >= 5 and all(line.startswith("│") for line in shown.rstrip("\n").split("\n")), shown
     opened.kill()
 
@@ -154,14 +154,17 @@ def test_a_bell_after_a_long_task_only(run_folder: Path, workspace: Path, home: 
 def test_plain_queues_what_was_typed_before_a_question(run_folder: Path, workspace: Path, home: Path) -> None:
     flat = Terminal(workspace, run_folder, "--plain")
     flat.expect("> ")
-    flat.type("make the folder old\ny\n")  # the second line was typed before the question
+    flat.type("make the folder old\n!echo later\ny")  # these were typed before the question
+    flat.expect("queued: !echo later\n")
     flat.expect(r"1 \[y\]es")
     time.sleep(0.5)
     flat.pump(0.2)
     assert not (workspace / "old").exists()
+    flat.type("x\n")  # "yx" is no answer
+    flat.expect(r"1 \[y\]es")
     flat.type("5\n")
     flat.expect("aborted by the user")
-    flat.expect("> ")
+    flat.expect("later\n> ")
     flat.type("/quit\n")
     flat.end(0)
     assert not (workspace / "old").exists() and "\x1b" not in flat.raw
