@@ -107,6 +107,7 @@ class Bash:
         self.sandbox, self.private, self.mark = sandbox, private, mark
         self.namespaced = sandbox.contained  # a pid namespace holds all processes together
         self.inside = sandbox.inside(private)
+        self.name = f"nimllm_{os.urandom(4).hex()}"
         self.group = 0  # process group, and id, of bash at its prompt; known after the first report
         self._fds: list[int] = []
         for folder, mode in ((private, 0o700), (private / "tmp", 0o1777)):  # missing when a command took it away
@@ -151,7 +152,7 @@ class Bash:
         texts = {"go": GO, "hint": HINT, "report": REPORT, "last": LAST}
         texts["start"] = start_file(self.sandbox.limits.ulimits(), cwd)
         for name, text in texts.items():
-            text = text.replace("@PATH@", shlex.quote(env["PATH"]))
+            text = text.replace("@NAME@", self.name).replace("@PATH@", shlex.quote(env["PATH"]))
             text = text.replace("@WORKSPACE@", shlex.quote(str(self.sandbox.workspace)))
             (self.private / name).write_bytes(os.fsencode(text.replace("@DIR@", shlex.quote(str(self.inside)))))
         (self.private / "restore").write_bytes(exports)
@@ -210,8 +211,9 @@ class Bash:
         """Have bash source the command file."""
         self._type(go_line(self.inside, self.output_name))
 
-    def report(self, token: bytes) -> None:
-        self._type(report_line(self.inside, self.output_name, token))
+    def report(self, token: bytes, again: bool = False) -> None:
+        """``again``: it was asked for before and did not come."""
+        self._type(report_line(self.inside, self.output_name, self.name, token, again))
 
     def end_of_file(self) -> None:
         """For a program that reads the terminal itself."""

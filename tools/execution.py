@@ -58,7 +58,7 @@ class Execution:
     """Waits for the end of a command that :class:`Bash` was told to run. ``deadline``: by time.monotonic().
 
     Afterwards: ``reply`` (status, folder, whether the folder had to be left), None when the shell is dead or must be
-    killed; ``exports``; ``ended``; ``reason``, a sentence when something stopped the command, or nearly did.
+    killed; ``exports``; ``bent``; ``ended``; ``reason``, a sentence when something stopped the command, or nearly did.
     """
 
     def __init__(
@@ -78,10 +78,12 @@ class Execution:
         self.token = _token()
         self.reply: tuple[int, Path, bool] | None = None
         self.exports = b""
+        self.bent = False  # the shell answers, and must be replaced all the same
         self.ended: Ended = "done"
         self.reason = ""
         self.said = b""  # what went to the terminal itself
-        self.control = b""
+        self.control = bytearray()
+        self._searched = 0
         self._watches, self._old_groups = watches, old_groups
         self._starting = starting  # not a command but the first report of a new shell
         self._hinted = starting
@@ -290,29 +292,34 @@ class Execution:
     def _report(self) -> None:
         self._typed += 1
         self._typed_at = time.monotonic()
-        self.bash.report(self.token)
+        self.bash.report(self.token, self._typed > 1)
 
     def _parse(self) -> None:
-        """Find our record in the control FIFO: NUL token LF NUL status NUL moved NUL folder NUL exports LF token
+        """Find our record in the control FIFO: NUL token LF NUL status NUL moved bent NUL folder NUL exports LF token
         NUL."""
         begin = self.control.find(b"\0" + self.token + b"\n")
-        end = self.control.find(b"\n" + self.token + b"\0", begin + 1)
-        if begin < 0 or end < 0:
-            self.control = self.control[-(1 << 20) :]
+        if begin < 0:
+            self.control = self.control[-(1 << 16) :]
             return
-        fields = self.control[begin:end].split(b"\0")
+        del self.control[:begin]
+        end = self.control.find(b"\n" + self.token + b"\0", max(1, self._searched - 64))
+        self._searched = len(self.control)  # an environment may have megabytes
+        if end < 0:
+            return
+        fields = bytes(self.control[:end]).split(b"\0")
         try:
-            status, moved, folder, exports = fields[2], fields[3], fields[4], fields[5]
-            self.reply = (int(status), Path(os.fsdecode(folder)), moved == b"1")
+            status, flags, folder, exports = fields[2], fields[3], fields[4], fields[5]
+            self.reply = (int(status), Path(os.fsdecode(folder)), flags[:1] == b"1")
         except (IndexError, ValueError):  # somebody wrote into it meanwhile; the next report will be whole
-            self.control = b""
+            self.control.clear()
+            self._searched = 0
             return
-        self.exports = exports
+        self.exports, self.bent = exports, flags[1:] == b"1"
 
     def last_words(self) -> tuple[Path, bytes] | None:
         """Folder and environment from the EXIT trap of a shell that is dead: unproven, but nothing else is known."""
         begin = self.control.rfind(b"\0last\n")
-        fields = self.control[begin:].split(b"\0") if begin >= 0 else []
+        fields = bytes(self.control[begin:]).split(b"\0") if begin >= 0 else []
         if len(fields) >= 6 and fields[4].startswith(b"/"):
             return Path(os.fsdecode(fields[4])), fields[5]
         return None

@@ -245,7 +245,7 @@ class Shell:
         log = self._outputs / f"{self._count:05d}-{self._mark[:6]}.log" if self._outputs else None
         script = _encoded(command.replace("\r\n", "\n"))
         (self._private / "command").write_bytes(script + b"\n")
-        if b"\n" in script.strip(b"\n") and (complaint := self._syntax_error()) is not None:
+        if _doubtful(script.strip(b"\n")) and (complaint := self._syntax_error()) is not None:
             return self._unstarted(command, 2, complaint, started, on_output, restarted=restarted)
         run = Execution(
             bash,
@@ -274,7 +274,9 @@ class Shell:
             if not self._closed:
                 self._start()
             raise
-        if run.reply is None and not self._closed:
+        if run.bent:
+            self._discard()
+        if self._bash is None and not self._closed:
             self._start()
             restarted = True
         jobs = self._look_behind()
@@ -380,6 +382,12 @@ class Shell:
         if checked.returncode == 0:
             return None
         return clean(decode(checked.stderr.replace(f"{self._private}/command: ".encode(), b"bash: ")))
+
+
+def _doubtful(script: bytes) -> bool:
+    """Worth a look before it is run: several lines; an open parenthesis (bash 5.2 crashes now and then when it sources
+    an unfinished ``$(``)."""
+    return b"\n" in script or script.count(b"(") != script.count(b")")
 
 
 def _encoded(text: str) -> bytes:

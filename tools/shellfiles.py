@@ -2,7 +2,8 @@
 
 All of it assumes that the command before was hostile. POSIXLY_CORRECT=1 comes first everywhere: in posix mode the
 special builtins (``.``, ``unset``, ``trap``, ``set``, ``eval``, ``return``, ``export``) are found before functions of
-the same name, so ``unset -f`` can take away all the others. @DIR@, @WORKSPACE@ and @PATH@ are filled in by the shell.
+the same name, so ``unset -f`` can take away all the others. @DIR@, @WORKSPACE@ and @PATH@ are filled in by the shell;
+@NAME@ begins the names of our variables, which no command can know without looking for them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 # The hint stands on the line of the command, so that bash has parsed it before the command can `set -v`.
 GO = (
-    r"\. @DIR@/command; { nimllm_status=$? POSIXLY_CORRECT=1; \trap - DEBUG RETURN ERR; \set +evxkT; \. @DIR@/hint; } "
+    r"\. @DIR@/command; { @NAME@_status=$? POSIXLY_CORRECT=1; \trap - DEBUG RETURN ERR; \set +evxkT; \. @DIR@/hint; } "
     ">/dev/null 2>&1\n"
 )
 
@@ -21,7 +22,7 @@ PS0= PS1= PS2=
 \unset PROMPT_COMMAND
 \builtin printf . >@DIR@/pipes/control
 \unset POSIXLY_CORRECT
-\eval "\unset nimllm_status; \return $nimllm_status"
+\eval "\unset @NAME@_status; \return $@NAME@_status"
 """
 
 _NAMES = (
@@ -35,39 +36,42 @@ REPORT = (
     + _NAMES
     + "\n\\builtin unalias "
     + _NAMES
+    + " if then else elif fi for while until do done case esac select function in coproc time { } [[ ]] !"
     + r"""
 \set +abefhkuvxnCETHP -hBm +o pipefail +o history +o noglob
 \trap - EXIT HUP INT QUIT TERM USR1 USR2 PIPE ALRM CHLD WINCH CONT TSTP TTIN TTOU
 IFS=$' \t\n' PS0= PS1= PS2= PS4='+ ' FUNCNEST=3000
 \unset PROMPT_COMMAND TMOUT BASH_XTRACEFD MAILCHECK GLOBIGNORE EXECIGNORE
-\builtin enable \builtin printf cd export unset set trap eval return . shopt
+\builtin enable @BUILTINS@
 \builtin shopt -u extdebug failglob execfail inherit_errexit checkwinsize
 [[ -n ${PATH-} ]] || PATH=@PATH@
 \export PATH
-nimllm_moved=0
+@NAME@_moved=0
 if ! [[ $PWD -ef . ]]; then  # /bin/pwd, since bash's own believes what it remembers
-  nimllm_folder=$(/bin/pwd -P) && [[ $nimllm_folder -ef . ]] || nimllm_folder=$PWD
-  \builtin cd -- "$nimllm_folder" || { nimllm_moved=1; \builtin cd -- @WORKSPACE@; } || \builtin cd /
+  @NAME@_folder=$(/bin/pwd -P) && [[ $@NAME@_folder -ef . ]] || @NAME@_folder=$PWD
+  \builtin cd -- "$@NAME@_folder" || { @NAME@_moved=1; \builtin cd -- @WORKSPACE@; } || \builtin cd /
 fi
+@NAME@_bent=1  # something readonly would speak, or end the shell, at every prompt: only a new shell gets rid of it
+[[ -z ${PROMPT_COMMAND-}${PROMPT_COMMAND[*]-}$PS0$PS1$PS2${TMOUT-} && $IFS == $' \t\n' ]] && @NAME@_bent=0
 \builtin printf %s "$1"
 {
-  \builtin printf '\0%s\n\0%s\0%s\0%s\0' "$1" "$nimllm_status" "$nimllm_moved" "$PWD"
-  \unset POSIXLY_CORRECT nimllm_status nimllm_moved nimllm_folder
+  \builtin printf '\0%s\n\0%s\0%s\0%s\0' "$1" "$@NAME@_status" "$@NAME@_moved$@NAME@_bent" "$PWD"
+  \unset POSIXLY_CORRECT @NAME@_status @NAME@_moved @NAME@_folder @NAME@_bent
   \export -p
   \builtin printf '\n%s\0' "$1"
 } >@DIR@/pipes/control
-\trap '{ nimllm_status=$? POSIXLY_CORRECT=1; \. @DIR@/last; } >/dev/null 2>&1' EXIT
+\trap '{ @NAME@_status=$? POSIXLY_CORRECT=1; \. @DIR@/last; } >/dev/null 2>&1' EXIT
 """
-)
+).replace("@BUILTINS@", _NAMES.replace("builtin", r"\builtin"))
 
 LAST = r"""\unset -f \builtin printf
 {
-  \builtin printf '\0last\n\0%s\0%s\0%s\0' "$nimllm_status" 0 "$PWD"
+  \builtin printf '\0last\n\0%s\0%s\0%s\0' "$@NAME@_status" 0 "$PWD"
   \unset POSIXLY_CORRECT
   \export -p
   \builtin printf '\0'
 } >@DIR@/pipes/control
-\eval "\unset nimllm_status; \return $nimllm_status"
+\eval "\unset @NAME@_status; \return $@NAME@_status"
 """
 
 
@@ -93,10 +97,13 @@ def go_line(folder: Path, output: str) -> bytes:
     return rf"\. {where}/go </dev/null >{where}/{output} 2>&1".encode() + b"\n"
 
 
-def report_line(folder: Path, output: str, token: bytes) -> bytes:
+def report_line(folder: Path, output: str, name: str, token: bytes, again: bool) -> bytes:
+    """No reserved word stands in it: a command may have made aliases of them. ``again``: the line before did not
+    answer; a command may have taken away what it needs, builtins or descriptors."""
     where = shlex.quote(str(folder))
+    mend = r"\unset -f enable builtin ulimit; \enable . builtin; \builtin enable . enable; \builtin ulimit -Sn hard; "
     return (
-        rf"{{ nimllm_status=$? POSIXLY_CORRECT=1; \trap - DEBUG RETURN ERR; \. {where}/report {token.decode()}; "
-        rf"}} </dev/null >{where}/{output} 2>/dev/null".encode()
+        rf"{name}_status=${{{name}_status-$?}} POSIXLY_CORRECT=1; {mend if again else ''}\trap - DEBUG RETURN ERR; "
+        rf"\. {where}/report {token.decode()} </dev/null >{where}/{output} 2>/dev/null".encode()
         + b"\n"
     )
