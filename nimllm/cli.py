@@ -371,6 +371,8 @@ def main(argv: list[str] | None = None) -> int:
             arguments.given = given(words, "agent")
         if arguments.command == "eval":
             target = _EVALUATIONS[arguments.kind]
+        elif arguments.command == "bench" and arguments.bench == "shell":
+            target = "nimllm.agent.shell_bench:main"  # below the agent nobody knows both the shell and the benchmarks
         elif arguments.command == "align":
             episodes = getattr(arguments, "from_episodes", False)  # the task log is the agent's
             target = "nimllm.agent.labels:main" if episodes else _ALIGNMENTS[arguments.method]

@@ -156,7 +156,10 @@ class Bash:
             text = text.replace("@WORKSPACE@", shlex.quote(str(self.sandbox.workspace)))
             (self.private / name).write_bytes(os.fsencode(text.replace("@DIR@", shlex.quote(str(self.inside)))))
         (self.private / "restore").write_bytes(exports)
-        (self.private / "command").write_bytes(b"")
+        (self.private / "command").unlink(missing_ok=True)
+        # Held open: opening it for each command costs more than writing it.
+        self._command = os.open(self.private / "command", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._fds.append(self._command)
 
     def _fifo(self, name: str) -> int:
         (self.private / name).unlink(missing_ok=True)
@@ -207,25 +210,31 @@ class Bash:
 
     # ---- talking ------------------------------------------------------------------------------------------------
 
-    def go(self) -> None:
-        """Have bash source the command file."""
+    def go(self, script: bytes) -> None:
+        """Have bash source ``script``."""
+        written = 0
+        while written < len(script):
+            written += os.pwrite(self._command, script[written:], written)
+        os.ftruncate(self._command, written)
         self._type(go_line(self.inside, self.output_name))
 
     def report(self, token: bytes, again: bool = False) -> None:
         """``again``: it was asked for before and did not come."""
-        self._type(report_line(self.inside, self.output_name, self.name, token, again))
+        self._type(report_line(self.inside, self.output_name, self.name, token, again), again=again)
 
     def end_of_file(self) -> None:
         """For a program that reads the terminal itself."""
         self._type(b"\x04", termios.ECHO)
 
-    def _type(self, line: bytes, flags: int = 0) -> None:
-        # A command may have left the terminal raw, stopped, or with another end-of-file character.
+    def _type(self, line: bytes, flags: int = 0, again: bool = False) -> None:
+        # A command may have left the terminal raw, stopped, or with another end-of-file character. To look is cheap;
+        # to set waits for whoever uses the terminal.
+        mode = self._mode if not flags else [*self._mode[:3], self._mode[3] | flags, *self._mode[4:]]
         try:
-            mode = [*self._mode]
-            mode[3] |= flags
-            termios.tcsetattr(self.pty, termios.TCSANOW, mode)
-            termios.tcflow(self.pty, termios.TCOON)
+            if termios.tcgetattr(self.pty) != mode:
+                termios.tcsetattr(self.pty, termios.TCSANOW, mode)
+            if again:
+                termios.tcflow(self.pty, termios.TCOON)
         except (OSError, termios.error):
             pass
         try:
@@ -244,9 +253,13 @@ class Bash:
     def whole(self) -> bool:
         """Whether what bash sources, and the FIFO it answers on, are still there (without a sandbox, a command may take
         them away)."""
+        folder = self.private
         try:
-            same = os.path.samestat(os.stat(self.private / PIPES / "control"), os.fstat(self.control))
-            return same and all((self.private / name).exists() for name in ("go", "hint", "report", self.output_name))
+            return (
+                os.fstat(self._command).st_nlink > 0
+                and os.path.samestat(os.stat(f"{folder}/{PIPES}/control"), os.fstat(self.control))
+                and all(os.path.exists(f"{folder}/{name}") for name in ("go", "hint", "report", self.output_name))
+            )
         except OSError:
             return False
 

@@ -226,7 +226,7 @@ class Execution:
                 self.reason = why
                 self.note(f"stopped: {why}")
                 return False
-        if not self._unveiled and not self._hinted:
+        if not self._unveiled and not self._hinted and bash.at_prompt() is False:  # our line is read, and not echoed
             self._unveiled = True
             bash.unveil()
         if not self._rung and not self._hinted and now - self._started < 0.2:
@@ -247,6 +247,9 @@ class Execution:
     def _unattended(self, now: float) -> None:
         """Does the silent command wait for somebody at the terminal? Nobody will answer."""
         bash = self.bash
+        self._event(bash.pty)  # the question, which may have come this very moment
+        if self._rung or self._next_rung:
+            return
         said = clean(decode(self.said)).rstrip("\n").rpartition("\n")[2].strip()[-80:]
         quoted = f' ("{said}")' if said else ""
         use = bash.terminal_use()

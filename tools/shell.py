@@ -99,6 +99,7 @@ class Shell:
         self._interrupts = Interrupts()
         self._guard = None if sandbox.contained else Guard(self._program, self._mark, self._private)
         self._keeper: Keeper | None = None
+        self._watched = 0.0  # when the watch last looked at what was free
         self._aside: list[str] = []  # what happened between commands, told with the next one
         self._sentry = Sentry(self._look_at_jobs)
         try:
@@ -244,8 +245,7 @@ class Shell:
         self._count, self._command = self._count + 1, command
         log = self._outputs / f"{self._count:05d}-{self._mark[:6]}.log" if self._outputs else None
         script = _encoded(command.replace("\r\n", "\n"))
-        (self._private / "command").write_bytes(script + b"\n")
-        if _doubtful(script.strip(b"\n")) and (complaint := self._syntax_error()) is not None:
+        if _doubtful(script.strip(b"\n")) and (complaint := self._syntax_error(script)) is not None:
             return self._unstarted(command, 2, complaint, started, on_output, restarted=restarted)
         run = Execution(
             bash,
@@ -260,9 +260,11 @@ class Shell:
         for sentence in self._aside:
             run.note(sentence)
         self._aside.clear()
-        self._watch.begin()
+        if started - self._watched > 1.0:  # a look at memory and disk costs a tenth of a short command
+            self._watch.begin()
+            self._watched = started
         try:
-            bash.go()
+            bash.go(script + b"\n")
             run.wait()
             status = self._kept(run, self._concluded(run, bash))
             if run.stream:
@@ -372,16 +374,15 @@ class Shell:
         finally:
             self._lock.release()
 
-    def _syntax_error(self) -> str | None:
+    def _syntax_error(self, script: bytes) -> str | None:
         checked = subprocess.run(
-            [self._program, "--norc", "-O", "extglob", "-n", str(self._private / "command")],
+            ["bash", "--norc", "-O", "extglob", "-n"],
+            executable=self._program,
             env={"PATH": self._env["PATH"], "LC_ALL": "C.UTF-8"},
-            stdin=subprocess.DEVNULL,
+            input=script + b"\n",
             capture_output=True,
         )
-        if checked.returncode == 0:
-            return None
-        return clean(decode(checked.stderr.replace(f"{self._private}/command: ".encode(), b"bash: ")))
+        return None if checked.returncode == 0 else clean(decode(checked.stderr))
 
 
 def _doubtful(script: bytes) -> bool:

@@ -84,3 +84,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     tokenize.add_argument("--text", metavar="FILE", help="UTF-8 text (default: one that ships with the model)")
     tokenize.add_argument("--characters", type=int, default=5_000_000, metavar="N", help="use the first N")
     _common(tokenize)
+
+    shell = kind("shell", "a command's way through the agent's shell, at each level of the sandbox, ms")
+    shell.add_argument("--commands", type=int, default=100, metavar="N", help="`true` so often a round (default 100)")
+    shell.add_argument("--rounds", type=int, default=5, metavar="N", help="alternating rounds (default 5)")
+    shell.add_argument("--json", metavar="FILE", help="append the JSON lines to a file (default: standard output)")

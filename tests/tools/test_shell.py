@@ -397,3 +397,38 @@ def test_unusual_names(tmp_path: Path) -> None:
 def test_it_is_quick(shell: Shell) -> None:
     # 0.5 ms on an idle machine; the least of many, since other work on the machine only ever adds to it.
     assert min(shell.run("true").seconds for _ in range(200)) < 0.005
+
+
+def resident() -> int:
+    """Bytes of memory this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def flood(shell: Shell, size: str, expected: int, timeout: float) -> None:
+    shell.run("true")
+    before, peak, done = resident(), [0], threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.02):
+            peak[0] = max(peak[0], resident())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    result = shell.run(f"yes 'the same line' | head -c {size}; echo end; (exit 5)", timeout=timeout)
+    done.set()
+    thread.join()
+    assert (result.status, result.ended, result.bytes) == (5, "done", expected + 4)
+    assert result.output.startswith("the same line\n") and result.output.endswith("end\n") and result.truncated
+    assert result.log is not None and result.log.stat().st_size <= (256 << 20) + (1 << 20)
+    assert peak[0] - before < 48 << 20, "memory stays flat"
+    assert shell.run("echo next").output == "next\n"
+    result.log.unlink()
+
+
+def test_much_output_takes_no_memory(shell: Shell) -> None:
+    flood(shell, "300M", 300 << 20, 120)
+
+
+@pytest.mark.slow
+def test_ten_gigabytes_of_output_take_no_memory(shell: Shell) -> None:
+    flood(shell, "10G", 10 << 30, 900)
