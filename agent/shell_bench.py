@@ -39,7 +39,8 @@ class ShellContestant:
 
     def __init__(self, folder: Path, level: str, commands: int, stack: ExitStack) -> None:
         self._box = sandbox.probe(folder, want=level)
-        self.dtype, self.what = self._box.level, self._box.reason
+        self.dtype: str = self._box.level
+        self.what = self._box.reason
         self._folder, self._commands = folder, commands
         self._shell = stack.enter_context(Shell(folder, self._box))
         for _ in range(20):

@@ -369,6 +369,7 @@ MORE = [
 ]
 
 
+@pytest.mark.parametrize("shared", ["bwrap", pytest.param("none", marks=pytest.mark.slow)], indirect=True)
 @pytest.mark.parametrize("case", MORE, ids=lambda case: case.name)
 def test_the_shell_survives_more(shared: Shell, case: Case) -> None:
     examine(shared, case)
