@@ -74,11 +74,13 @@ def dry_run(args: Namespace, events: Events, request: str, mode: str, workspace:
     The exit code is that of the run as far as it can be told: 4 when the command would not run without a person, and
     there is none; 9 without a command.
     """
-    from nimllm.tools import policy
+    from nimllm.tools import policy, rules
 
     model = equipment.load_model(args, args.memory != "off")
     plan, command = _planner(model.generator, workspace, args.seed).first_command(request)
-    code, verdict = (GAVE_UP, None) if not command else (OK, policy.judge(command, mode, (), workspace))
+    code, verdict = GAVE_UP, None
+    if command:
+        code, verdict = OK, policy.judge(command, mode, (), workspace, rules.load(workspace))
     if verdict is not None and (verdict.action == "refuse" or (verdict.action == "ask" and not asking)):
         code = BLOCKED
     events.started(model=model.name, base=model.base, mode=mode, network=args.network, workspace=str(workspace),

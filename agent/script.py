@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 class Script:
     """Stands where :class:`~nimllm.agent.loop.Agent` does: ``task``, ``stop``. ``step_timeout`` and ``task_timeout``
-    are seconds."""
+    are seconds. NimError 3: a file of policy rules is wrong."""
 
     def __init__(self, commands: Sequence[str], shell: Shell, mode: str, *, step_timeout: float = 60.0,
                  task_timeout: float | None = None) -> None:
+        from nimllm.tools import rules
+
+        self.rules = rules.load(shell.workspace)
         self.commands, self.shell, self.mode = tuple(commands), shell, mode
         self.step_timeout, self.task_timeout = step_timeout, task_timeout
         self._stop = threading.Event()
@@ -52,7 +55,7 @@ class Script:
     def _step(self, command: str, timeout: float, result: TaskResult, hooks: Hooks) -> None:
         from nimllm.tools import policy
 
-        verdict = policy.judge(command, self.mode, (), self.shell.workspace)
+        verdict = policy.judge(command, self.mode, (), self.shell.workspace, self.rules)
         step = Step(command, by="user", verdict=verdict.action, reason=verdict.reason)
         result.steps.append(step)
         if verdict.action != "run":

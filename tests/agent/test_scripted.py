@@ -1,6 +1,7 @@
 """A run of scripted tasks: order, several at a time, repetitions, choices, reports."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -72,6 +73,15 @@ def test_solutions_validate_the_tasks(agent: Call, tasks: Path, tmp_path: Path) 
     tasks.write_text("- {id: a, request: b, checks: [{run: 'true'}]}\n")
     done = agent("--tasks", str(tasks), "--solution")
     assert done.returncode == 2 and "the task a has no solution" in done.stderr
+
+
+def test_the_example_of_the_document_is_right(agent: Call, tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "agent.md").read_text()
+    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "tasks.yaml"
+    path.write_text(example)
+    assert agent("--tasks", str(path), "--only", "make-folders", "--solution").returncode == 0
+    assert agent("--tasks", str(path), "--only", "no-model", "--mode", "auto").returncode == 0
 
 
 def test_the_network_of_a_task(agent: Call, tmp_path: Path) -> None:
