@@ -151,6 +151,9 @@ class Snapshots:
 
     def news(self, id: str) -> str:
         """A sentence about what the snapshot does not cover, empty when that has been said before."""
+        if self.store.trouble and self.store.trouble not in self._told:
+            self._told.add(self.store.trouble)
+            return self.store.trouble
         tree = self._tree(id)
         fresh = {path: why for path, why in {**tree.skipped, **tree.unlisted}.items() if path not in self._told}
         self._told |= set(fresh)
