@@ -190,6 +190,8 @@ class Chat:
         return ""
 
     def _save(self, name: str) -> None:
+        from nimllm.tools.redact import redact
+
         if not name:
             self.face.say("/save FILE", "warn")
             return
@@ -197,8 +199,8 @@ class Chat:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-                json.dump({"messages": [{"role": turn.role, "content": turn.text} for turn in self.turns]}, out,
-                          ensure_ascii=False, indent=1)
+                messages = [{"role": turn.role, "content": redact(turn.text)} for turn in self.turns]
+                json.dump({"messages": messages}, out, ensure_ascii=False, indent=1)
                 out.write("\n")
         except FileExistsError:
             self.face.say(f"{visible(name)} exists; give another name", "warn")

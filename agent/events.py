@@ -19,6 +19,7 @@ from typing import IO, Any, Protocol
 from nimllm import __version__
 from nimllm.agent.loop import Hooks
 from nimllm.agent.results import Decision, Step, TaskResult
+from nimllm.tools.redact import Stream
 
 OUTPUT_PER_EVENT = 8192  # characters of one step.output
 
@@ -121,6 +122,13 @@ def open_events(wanted: bool) -> Events:
     return Events(sys.stdout if wanted else None, redact)
 
 
+def listens(sink: Sink) -> bool:
+    """Whether anybody gets what ``sink`` is given: redacting gigabytes for nobody takes minutes."""
+    if isinstance(sink, Many):
+        return any(map(listens, sink.sinks))
+    return not isinstance(sink, Events) or sink.stream is not None
+
+
 def drop_stdout() -> None:
     """Points descriptor 1 at /dev/null, so that the interpreter's last flush does not fail a second time."""
     try:
@@ -140,6 +148,7 @@ class EventHooks(Hooks):
         self.events, self.face, self.task = events, face, task
         self.stop = stop
         self._most = self._left = most
+        self._redacted = Stream()  # a secret may come in two pieces, which no event shows by halves
         self._step = 0
 
     def plan_text(self, piece: str) -> None:
@@ -172,11 +181,16 @@ class EventHooks(Hooks):
             if self._left < 0:
                 self.stop()
         self.face.output(text)
+        if listens(self.events):
+            self._report(self._redacted.feed(text))
+
+    def _report(self, text: str) -> None:
         for start in range(0, len(text), OUTPUT_PER_EVENT):
             self.events.emit("step.output", task=self.task, step=self._step, tainted=True,
                              text=text[start : start + OUTPUT_PER_EVENT])
 
     def finished(self, step: Step) -> None:
+        self._report(self._redacted.close())
         if not step.ran:
             self._step += 1
         self.face.finished(step)

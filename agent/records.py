@@ -124,13 +124,13 @@ def task_record(result: TaskResult, redact: Callable[[str], str], **about: Any) 
             command=redact(step.command), by=step.by, decision=step.decision, verdict=step.verdict,
             edited_from=redact(step.edited_from) if step.edited_from is not None else None, reason=step.reason,
             ended=step.ended, status=step.status, seconds=round(step.seconds, 3),
-            output=redact(_shortened(step.output)), output_bytes=step.output_bytes,
+            output=_shortened(redact(step.output)), output_bytes=step.output_bytes,
             plan=redact(step.plan) if step.plan is not None else None, snapshot=step.snapshot, after=step.after,
         )
         for step in result.steps
     ]
     return TaskRecord.model_validate({
-        "id": new_id(), "time": now(), **about, "note": result.note,
+        "id": new_id(), "time": now(), **about, "note": redact(result.note),
         "request": redact(result.request), "plan": redact(result.plan), "commands": commands,
         "answer": redact(result.answer), "ended": result.ended, "limit": redact(result.limit),
         "seconds": round(result.seconds, 3), "outcome": kind, "by": by, "detail": redact(detail),
@@ -156,7 +156,7 @@ def task_episode(record: TaskRecord, result: TaskResult, redact: Callable[[str],
     for step in result.commands:
         turns += [
             EpisodeTurn(role="bash", text=redact(step.command), learn=good and step.status == 0),
-            EpisodeTurn(role="output", text=redact(observation(visible_output(step), step.status)), tainted=True),
+            EpisodeTurn(role="output", text=observation(redact(visible_output(step)), step.status), tainted=True),
         ]
     # an answer may repeat what a program printed, and nobody checked its words
     turns.append(EpisodeTurn(role="assistant", text=redact(result.answer), tainted=bool(result.commands)))
@@ -201,13 +201,16 @@ def write(record: TaskRecord, folder: Path | None = None) -> Path:
 
     Raises NimError 3 when the folder cannot be written or the disk is full; a half-written file is removed.
     """
+    from nimllm.tools.redact import redact_data
+
     folder = folder or log_folder()
     path = folder / f"{record.id}.json"
+    data = redact_data(record.model_dump())  # reasons, checks and whatever else a field may come to hold
     temporary = folder / f".{record.id}.{os.getpid()}.tmp"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            out.write(json.dumps(record.model_dump(), ensure_ascii=False, indent=1) + "\n")
+            out.write(json.dumps(data, ensure_ascii=False, indent=1) + "\n")
             out.flush()
             os.fsync(out.fileno())
         os.replace(temporary, path)

@@ -276,7 +276,7 @@ class _Run:
 
     def _write_reports(self, found: list[TaskReport], reports: dict[int, TaskReport], made: dict[int, TaskRecord],
                        about: dict[str, Any], totals: dict[str, Any], began: float) -> None:
-        from nimllm.tools.redact import redact
+        from nimllm.tools.redact import redact, redact_data
 
         left = [task.id for index, (task, _) in enumerate(self.todo) if index not in reports]
         if self.args.report:
@@ -286,21 +286,13 @@ class _Run:
                 rows.append({**reports[index].row(record.memory.id if record else None),
                              "memory_state": record.memory.state if record else "off"})
             data = {**about, "totals": totals, "tasks": rows, "left": left}
-            text = json.dumps(_cleaned(data, redact), indent=1, ensure_ascii=False) + "\n"
+            text = json.dumps(redact_data(data), indent=1, ensure_ascii=False) + "\n"
             write_file(Path(self.args.report), text.encode("utf-8", "backslashreplace"), "report")
         if self.args.junit:
             from nimllm.agent import junit
 
             write_file(Path(self.args.junit), junit.document(found, left, totals["seconds"], began, about, redact),
                        "junit")
-
-
-def _cleaned(value: Any, redact: Any) -> Any:
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {key: _cleaned(item, redact) for key, item in value.items()}
-    return [_cleaned(item, redact) for item in value] if isinstance(value, list) else value
 
 
 def task_line(done: TaskReport) -> str:

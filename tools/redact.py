@@ -18,7 +18,7 @@ import urllib.parse
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nimllm.tools.environment import secret
 
@@ -115,12 +115,12 @@ _NAMED_HINTS = (
 
 # They begin at the telling word, not at the name around it: a leading [\w.-]* would be quadratic in a long word.
 _PASSWORD = re.compile(
-    r"(?i)(?:passw(?:or)?d|passphrase|passwd|(?<![a-z])pwd|(?<![a-z])pass|secret|credentials?)[\w.-]{0,60}"
+    r"(?i)(?:passw(?:or)?d|passphrase|passwd|(?<![a-z])pwd|(?<![a-z])pass|secret|credentials?)[\w.-]{0,60}+"
     r"(?P<gap>\\{0,3}['\"]?\]?[ \t]*(?::=|=>|==|[:=])[ \t]*\\{0,3}|[ \t]+is[ \t]+)"
     r"(?:(?P<quote>['\"])(?P<quoted>(?:\\.|(?!(?P=quote))[^\\\n]){1,500})(?P=quote)?|(?P<bare>[^\s'\"`,;)}\]&|<>]{3,500}))"
 )
 _NAMED = re.compile(
-    r"(?i)(?:key|token|secret|credentials?|auth|cookie|session_?id|signature|webhook|dsn|salt)[\w.-]{0,60}"
+    r"(?i)(?:key|token|secret|credentials?|auth|cookie|session_?id|signature|webhook|dsn|salt)[\w.-]{0,60}+"
     r"(?P<gap>\\{0,3}['\"]?\]?[ \t]*(?::=|=>|[:=])[ \t]*\\{0,3}|[ \t]+)"
     r"(?:(?P<quote>['\"])(?P<quoted>[^'\"\n]{8,500})(?P=quote)?|(?P<bare>[A-Za-z0-9+/=_.~-]{12,500}))"
 )
@@ -189,6 +189,15 @@ def redact(text: str, known: Iterable[str] | None = None) -> str:
     return "".join(parts)
 
 
+def redact_data(value: Any) -> Any:
+    """JSON data with :func:`redact` applied to every text in it."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {key: redact_data(item) for key, item in value.items()}
+    return [redact_data(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 # ---- what the environment holds ----------------------------------------------------------------------------------
 
 
@@ -210,7 +219,9 @@ def _values(pairs: frozenset[tuple[str, str]]) -> tuple[str, ...]:
 def _telling(name: str, value: str) -> bool:
     """Whether ``value`` is a secret, and no path, switch or word that stands in any text."""
     bare = value.strip()
-    if len(bare) < 6 or _HARMLESS.fullmatch(bare) or re.match(r"/|~|\.{1,2}/|unix:|\w+:path=", bare):
+    if len(bare) < 6 or re.match(r"/|~|\.{1,2}/|unix:|\w+:path=", bare):
+        return False
+    if re.fullmatch(r"(?i)undefined|required|optional|example|placeholder|change[-_]?me|redacted|password|secret", bare):
         return False
     if re.search(r"PASS|PWD|SECRET", name, re.IGNORECASE):
         return True
@@ -218,9 +229,10 @@ def _telling(name: str, value: str) -> bool:
 
 
 def _spellings(value: str) -> set[str]:
-    """The value, each of its long lines, and both as URL, JSON string and base64."""
+    """The value, each of its long lines, the password in a URL; and these as URL, JSON string and base64."""
     bare = value.strip()
     pieces = {bare, *(line.strip() for line in bare.split("\n") if len(line.strip()) >= 12)}
+    pieces |= {piece for piece in re.findall(r"://[^/\s:@]*:([^/\s@]+)@", bare) if len(piece) >= 6}
     found = set(pieces)
     for piece in pieces:
         found.add(urllib.parse.quote(piece, safe=""))
