@@ -173,10 +173,11 @@ def test_random_strings_look_random_and_names_do_not() -> None:
 
 MEGABYTE = 1 << 20
 HOSTILE = [
-    "a", "password=", "key ", "key", "key_a.", "-----BEGIN PRIVATE KEY-----", "-----BEGIN A PRIVATE KEY-----\n", "://a:", "eyJ",
-    "eyJaaaaaaaaa.", "sk-", "bearer ", "authorization: ", "curl ", "curl -u a", "mysql ", "mysql " + "x" * 280, "pass", "password='",
-    "token", "cookie:", " ", "key" + " " * 5000, "pass" + " " * 5000, "12345678:AA", "xoxb-", "0123456789abcdef", "AKIA",
-    "SG.aaaaaaaaaaaaaaaaaa", "AGE-SECRET-KEY-1", "\n", "'", 'password"', "password is ", "password='\\",
+    "a", "password=", "key ", "key", "key_a.", "-----BEGIN PRIVATE KEY-----", "-----BEGIN A PRIVATE KEY-----\n",
+    "://a:", "eyJ", "eyJaaaaaaaaa.", "sk-", "bearer ", "authorization: ", "curl ", "curl -u a", "mysql ",
+    "mysql " + "x" * 280, "pass", "password='", "token", "cookie:", " ", "key" + " " * 5000, "pass" + " " * 5000,
+    "12345678:AA", "xoxb-", "0123456789abcdef", "AKIA", "SG.aaaaaaaaaaaaaaaaaa", "AGE-SECRET-KEY-1", "\n", "'",
+    'password"', "password is ", "password='\\",
 ]  # fmt: skip
 
 
