@@ -142,7 +142,10 @@ def run_one(args: Namespace, events: Events) -> int:
                      "network": args.network, "workspace": str(workspace), "memory": args.memory}
             events.started(**about)
             face = _face(args, asking)
-            for line in recording.begin(agent, **about):
+            lines = recording.begin(agent, **about)
+            if recording.past and args.memory != "off":
+                lines += recording.settle(equipment.open_store(model.run))
+            for line in lines:
                 face.say(visible(line), "dim")
             number = recording.task_started(request)
             events.emit("task.started", task=number, request=request)

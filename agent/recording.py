@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nimllm.agent.loop import Agent
     from nimllm.agent.records import TaskRecord
     from nimllm.agent.results import TaskResult
+    from nimllm.alignment.memory.store import MemoryStore
 
 TOLD = 5  # past tasks that a resumed session shows
 
@@ -104,6 +105,38 @@ class Recording:
             known = [f"{len(values)} exported variables" if values else "",
                      f"always allowed: {', '.join(agent.always)}" if agent.always else ""]
             lines.append("restored: " + "; ".join(part for part in known if part))
+        return lines
+
+    def settle(self, store: MemoryStore) -> list[str]:
+        """What became of memory updates that an earlier run did not see the end of: the worker outlives its session.
+        The task log gets to know it; lines for the user."""
+        from nimllm.agent import memories, records
+
+        waiting = {}
+        for task in self.past.tasks if self.past else ():
+            if task.record and not task.memory:
+                try:
+                    record = records.read(task.record)
+                except NimError:
+                    continue
+                if record.memory.state == "queued":
+                    waiting[task.id] = record
+        if not waiting:
+            return []
+        made = {memory.episode: memory for memory in store.records()}
+        lines, lost = [], 0
+        for number, record in waiting.items():
+            if record.id not in made:
+                lost += 1
+                continue
+            record.memory = memories.summary(made[record.id], made[record.id].seconds)
+            records.write(record)
+            self._numbers[record.id] = number
+            self.remembered(record)
+            lines.append(records.tell_memory(record.memory))
+        if lost:
+            lines.append(f"{lost} memory update{'s' if lost > 1 else ''} did not end with the session; nothing of "
+                         f"{'them' if lost > 1 else 'it'} is in the weights (yet)")
         return lines
 
     def __enter__(self) -> Recording:

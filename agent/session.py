@@ -96,7 +96,10 @@ class Session:
             self.face.say(visible(file.told()), "dim")
         self.offered = instructions.suggestions(files)
         self.face.say("say what to do; /help for commands; ^D to quit", "dim")
-        for line in self.recording.begin(self.agent, **self.about()):
+        lines = self.recording.begin(self.agent, **self.about())
+        if self.recording.past and self.args.memory != "off":
+            lines += self.recording.settle(equipment.open_store(self.model.run))
+        for line in lines:
             self.face.say(visible(line), "dim")
 
     def about(self) -> dict[str, str]:

@@ -112,7 +112,10 @@ def read(path: Path) -> Past:
     """The file's story, whole or torn."""
     past = Past(path)
     for event in transcript.read(path):
-        _take(past, event)
+        try:
+            _take(past, event)
+        except (TypeError, ValueError):  # a line that somebody, or a failing disk, has changed
+            continue
     return past
 
 
@@ -125,7 +128,8 @@ def _take(past: Past, event: dict[str, Any]) -> None:
         past.runs.append(event)
         return
     if kind == "session.state":
-        past.state = event
+        if isinstance(event.get("env"), dict) and isinstance(event.get("always"), list):
+            past.state = event
         return
     if kind == "task.started":
         past.tasks.append(PastTask(str(event.get("task", "")), str(event.get("request", "")), when))

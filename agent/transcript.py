@@ -124,9 +124,9 @@ def reopen(path: Path, redact: Redactor) -> Transcript:
             raise NimError(f"the session {path.stem} is open in another process", "", "end that one first", CONFIG)
         os.ftruncate(descriptor, whole(descriptor))
         newest = last(path)
-        if not isinstance(newest.get("session"), str):
+        if not isinstance(newest.get("session"), str) or not isinstance(newest.get("seq"), int):
             raise NimError(f"the session {path} is empty", "", "start a new one", CONFIG)
-        return Transcript(path, descriptor, redact, newest["session"], int(newest.get("seq", 0)))
+        return Transcript(path, descriptor, redact, newest["session"], newest["seq"])
     except BaseException:
         os.close(descriptor)
         raise

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from terminal import Terminal
 
 from nimllm.agent import records, retention, sessions, transcript, vocabulary
+from nimllm.agent.sessions_command import exported
 from nimllm.errors import NimError
 from nimllm.tools import exports, sandbox
 from nimllm.tools.redact import redact
@@ -78,6 +79,59 @@ def test_a_request_that_fails_leaves_a_whole_session(agent: Call, home: Path) ->
 
 def _created(folder: Path) -> transcript.Transcript:
     return transcript.create(folder / transcript.named("abcd1234"), "abcd1234", redact)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_damaged_file_is_read_as_far_as_it_goes(path_of: Path, data: st.DataObject) -> None:
+    """Bits flipped, bytes lost or put in: nothing but a NimError, and what is exported is still valid."""
+    raw = bytearray(path_of.read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(raw) - 1))
+        kind = data.draw(st.sampled_from(["flip", "cut", "put", "type"]))
+        if kind == "flip":
+            raw[at] ^= 1 << data.draw(st.integers(0, 7))
+        elif kind == "cut":
+            del raw[at : at + data.draw(st.integers(1, 40))]
+        elif kind == "put":
+            raw[at:at] = data.draw(st.binary(max_size=20))
+        else:
+            text = bytes(raw)
+            field = data.draw(st.sampled_from([b'"ts": 1', b'"seq": ', b'"task": "', b'"env": {', b'"command": "']))
+            raw = bytearray(text.replace(field, field[: field.rindex(b" ") + 1] + b'"x" "', 1))
+    copy = path_of.with_name("20260101-000000-damaged0.jsonl")
+    copy.unlink(missing_ok=True)
+    copy.write_bytes(bytes(raw))
+    for form in ("json", "markdown", "atif"):
+        try:
+            exported(copy, form)
+        except NimError:
+            pass
+    try:
+        opened = transcript.reopen(copy, redact)
+    except NimError:
+        return
+    sessions.mend(opened)
+    opened.close()
+    assert transcript.last(copy)["type"] == "session.ended"
+
+
+@pytest.fixture
+def path_of(home: Path) -> Path:
+    """A session's file without any program having run."""
+    opened = transcript.create(sessions.folder() / transcript.named("abcd1234"), "abcd1234", redact)
+    opened.emit("session.started", version="1", model="m", base="", mode="ask", sandbox="bwrap", network="off",
+                memory="off", workspace="/w")
+    for number in ("1", "2"):
+        opened.emit("task.started", task=number, request="r")
+        opened.emit("plan", task=number, text="p")
+        opened.emit("step.started", task=number, step=1, command="c", verdict="run", rule="", reason="")
+        opened.emit("step.output", task=number, step=1, text="o\n", tainted=True)
+        opened.emit("step.completed", task=number, step=1, command="c", by="model", ended="done", exit=0, duration=0.1,
+                    cwd="/w", snapshot="a", after="b")
+        opened.emit("session.state", cwd="/w", env={"A": "b"}, unset=["C"], always=["mkdir"], mode="ask")
+    opened.close()
+    return opened.path
 
 
 def test_what_is_torn_is_cut_off(tmp_path: Path) -> None:
@@ -281,6 +335,34 @@ def test_a_killed_session_gets_its_end_and_its_task_can_be_undone(agent: Call, n
     assert events[-1]["error"] == sessions.KILLED
     assert nimllm("undo").returncode == 0 and (workspace / "notes.txt").read_text() == "secret plans\n"
     assert agent("--continue", "-p", "list the files").returncode == 0
+
+
+def test_the_end_of_a_memory_update_is_heard_of_later(home: Path, run_folder: Path, path_of: Path) -> None:
+    """The worker outlives a killed session: what it wrote is in the ledger, and the task log does not know it."""
+    import numpy as np
+
+    from nimllm.agent.recording import Recording
+    from nimllm.alignment.memory.events import Record
+    from nimllm.alignment.memory.store import MemoryStore, quantise
+
+    done, lost = (records.TaskRecord(id=records.new_id(), time=records.now(), request="r",
+                                     memory=records.MemoryRecord(state="queued")) for _ in range(2))
+    for record in (done, lost):
+        records.write(record)
+    opened = transcript.reopen(path_of, redact)
+    for number, record in (("1", done), ("2", lost)):
+        opened.emit("task.completed", task=number, exit_code=0, ended="answered", record=record.id)
+    with MemoryStore(run_folder) as store:
+        name, tensor = next(iter(store.base_tensors().items()))
+        change = np.zeros(tensor.shape, np.float32)
+        change.flat[:7] = 0.02
+        store.commit(Record(episode=done.id, loss_before=2.0, loss_after=0.1), quantise({name: change}, store.grid))
+    recording = Recording(opened, sessions.read(path_of), "abcd1234")
+    lines = recording.settle(MemoryStore(run_folder, writable=False))
+    opened.close()
+    assert "remembered m0001" in lines[0] and "1 memory update did not end" in lines[1]
+    assert records.read(done.id).memory.id == "m0001" and records.read(lost.id).memory.state == "queued"
+    assert sessions.read(path_of).tasks[0].memory == "committed"
 
 
 def test_two_sessions_at_once_do_not_mix(agent: Call, home: Path, run_folder: Path, workspace: Path) -> None:
