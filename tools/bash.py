@@ -125,19 +125,28 @@ class Bash:
         start = ["--noprofile", "--rcfile", str(self.inside / "start"), "--noediting", "-i"]
         self._env = dict(env) if sandbox.contained else {**env, "NIMLLM_SHELL": mark, **sandbox.temporary(private)}
         try:
+            # bash reads its lines from a pipe and not from the pty: no echo, no line discipline, and none of the
+            # kernel's workers in between, which on a busy machine come milliseconds late.
+            reading, self._lines = os.pipe2(os.O_CLOEXEC)
+            self._fds.append(self._lines)
+            os.set_blocking(self._lines, False)
+            self._prompt = f"pipe:[{os.fstat(self._lines).st_ino}]"
             with sandbox.launch([program, *start], private) as launch:
                 self.closed = launch.closed
-                self.child = _spawner().submit(self._spawn, launch, cwd).result()
+                self.child = _spawner().submit(self._spawn, launch, cwd, reading).result()
         except (OSError, pexpect.ExceptionPexpect) as error:
             self._close_fds()
             raise NimError("bash cannot be started", str(error).split("\n")[0], "see nimllm doctor", SHELL) from None
+        finally:
+            os.close(reading)
         self.pty: int = self.child.child_fd
         os.set_blocking(self.pty, False)
-        # The terminal as commands should find it; set from this side, so no stty has to run.
+        # The terminal as commands should find it; set from this side, so no stty has to run. It echoes, though nobody
+        # types: a program that turns that off is about to ask for a password.
         self._mode = termios.tcgetattr(self.pty)
         self._mode[1] &= ~termios.OPOST
-        self._mode[3] |= termios.ICANON | termios.ISIG
-        self._mode[3] &= ~(termios.ECHO | termios.ECHONL | termios.TOSTOP)
+        self._mode[3] |= termios.ICANON | termios.ISIG | termios.ECHO
+        self._mode[3] &= ~(termios.ECHONL | termios.TOSTOP)
         self.poll = select.poll()
         for fd in (self.pty, self.control, self.output):
             self.poll.register(fd, select.POLLIN)
@@ -187,13 +196,14 @@ class Bash:
         self.poll.register(self.output, select.POLLIN)
         return old
 
-    def _spawn(self, launch: Launch, cwd: Path) -> pexpect.spawn:
+    def _spawn(self, launch: Launch, cwd: Path, reading: int) -> pexpect.spawn:
         def confine() -> None:
+            os.dup2(reading, 0)
             _child_signals()
             launch.confine()
 
         child = _Terminal(
-            launch.fds,
+            (*launch.fds, reading),
             launch.argv[0],
             launch.argv[1:],
             env=self._env,
@@ -216,30 +226,35 @@ class Bash:
         while written < len(script):
             written += os.pwrite(self._command, script[written:], written)
         os.ftruncate(self._command, written)
-        self._type(go_line(self.inside, self.output_name))
+        self._restore_terminal()
+        self._say(go_line(self.inside, self.output_name))
 
     def report(self, token: bytes, again: bool = False) -> None:
         """``again``: it was asked for before and did not come."""
-        self._type(report_line(self.inside, self.output_name, self.name, token, again), again=again)
+        self._say(report_line(self.inside, self.output_name, self.name, token, again))
 
     def end_of_file(self) -> None:
         """For a program that reads the terminal itself."""
-        self._type(b"\x04", termios.ECHO)
-
-    def _type(self, line: bytes, flags: int = 0, again: bool = False) -> None:
-        # A command may have left the terminal raw, stopped, or with another end-of-file character. To look is cheap;
-        # to set waits for whoever uses the terminal.
-        mode = self._mode if not flags else [*self._mode[:3], self._mode[3] | flags, *self._mode[4:]]
+        self._restore_terminal()
         try:
-            if termios.tcgetattr(self.pty) != mode:
-                termios.tcsetattr(self.pty, termios.TCSANOW, mode)
-            if again:
+            os.write(self.pty, b"\x04")
+        except OSError:
+            pass
+
+    def _say(self, line: bytes) -> None:
+        try:
+            os.write(self._lines, line)
+        except OSError:  # the shell is dead, and the wait will see it; or a full pipe, and a tick will say it again
+            pass
+
+    def _restore_terminal(self) -> None:
+        # A command may have left it raw, stopped, or with another end-of-file character. To look is cheap; to set waits
+        # for whoever uses the terminal.
+        try:
+            if termios.tcgetattr(self.pty) != self._mode:
+                termios.tcsetattr(self.pty, termios.TCSANOW, self._mode)
                 termios.tcflow(self.pty, termios.TCOON)
         except (OSError, termios.error):
-            pass
-        try:
-            os.write(self.pty, line)
-        except OSError:  # the shell is dead, and the wait will see it; or a full queue, and a tick will type again
             pass
 
     # ---- looking ------------------------------------------------------------------------------------------------
@@ -315,28 +330,14 @@ class Bash:
         return {pid: known for pid, known in found.items() if pid not in own}
 
     def at_prompt(self) -> bool | None:
-        """Whether bash reads its next line; None when the kernel does not tell.
-
-        ``read </dev/tty`` blocks in the same system call, on the same descriptor, which then leads to /dev/tty.
-        """
+        """Whether bash reads its next line; None when the kernel does not tell. (``read`` blocks in the same system
+        call, on the same descriptor, which then leads elsewhere.)"""
         reads = processes.reads(self.group, 0)
-        return reads and processes.target(self.group, 0) != "/dev/tty"
+        return reads and processes.target(self.group, 0) == self._prompt
 
     def terminal_use(self) -> str:
-        """How the command waits on the terminal, see processes. bash at its prompt does not count: end-of-file would
-        end it."""
-        return processes.terminal_use(self.foreground(), prompt=(self.group, 0))
-
-    def unveil(self) -> None:
-        """Turn the terminal's echo on while a command runs: nothing is typed then, and a program that turns it off
-        again is about to ask for a password."""
-        try:
-            mode = termios.tcgetattr(self.pty)
-            if mode[3] == self._mode[3]:
-                mode[3] |= termios.ECHO
-                termios.tcsetattr(self.pty, termios.TCSANOW, mode)
-        except (OSError, termios.error):
-            pass
+        """How the command waits on the terminal, see processes."""
+        return processes.terminal_use(self.foreground())
 
     def terminal_mode(self) -> tuple[bool, bool]:
         """Whether the terminal gives whole lines, and whether it echoes."""

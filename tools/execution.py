@@ -92,7 +92,6 @@ class Execution:
         self._rung, self._next_rung = 0, 0.0
         self._signalled: dict[int, processes.Entry] = {}
         self._ends_of_file = 0
-        self._unveiled = False
         self._started = self._wrote_at = time.monotonic()
         channel.begin(self.token)
 
@@ -226,9 +225,6 @@ class Execution:
                 self.reason = why
                 self.note(f"stopped: {why}")
                 return False
-        if not self._unveiled and not self._hinted and bash.at_prompt() is False:  # our line is read, and not echoed
-            self._unveiled = True
-            bash.unveil()
         if not self._rung and not self._hinted and now - self._started < 0.2:
             return True
         group = bash.foreground()

@@ -196,12 +196,9 @@ def target(pid: int, fd: int) -> str:
         return ""
 
 
-def terminal_use(group: int, prompt: tuple[int, int] = (0, 0)) -> str:
+def terminal_use(group: int) -> str:
     """How a process of ``group`` waits on a terminal: ``"reads"`` (blocked in read), ``"polls"`` (blocked in select,
-    poll or epoll with a terminal open), or ``""``.
-
-    Process and descriptor of ``prompt`` count only when the descriptor leads to /dev/tty.
-    """
+    poll or epoll with a terminal open), or ``""``."""
     polls = False
     for pid in group_members(group):
         try:
@@ -210,10 +207,9 @@ def terminal_use(group: int, prompt: tuple[int, int] = (0, 0)) -> str:
             if len(fields) < 2:
                 continue
             if fields[0] in _READ:
-                fd = int(fields[1], 16)
-                if _is_terminal(where := target(pid, fd)) and (where == "/dev/tty" or (pid, fd) != prompt):
+                if _is_terminal(target(pid, int(fields[1], 16))):
                     return "reads"
-            elif fields[0] in _POLL and pid != prompt[0]:
+            elif fields[0] in _POLL:
                 polls = polls or any(_is_terminal(target(pid, int(fd))) for fd in os.listdir(f"/proc/{pid}/fd"))
         except (OSError, ValueError):
             continue

@@ -2,14 +2,14 @@
 
 How a command runs (nothing of it is ever typed into the terminal):
 
-1. its text goes to a private file; one short line, typed into the pty, sources ``go``, which sources that file with
-   stdin from /dev/null and stdout and stderr into a FIFO (a pipe, so programs write neither colours nor columns);
+1. its text goes to a private file; one short line, into the pipe bash reads, sources ``go``, which sources that file
+   with stdin from /dev/null and stdout and stderr into a FIFO (so programs write neither colours nor columns);
 2. when it ends, ``go`` writes a byte into the control FIFO: a mere hint, anybody could forge it;
-3. on the hint the line ``report TOKEN`` is typed, TOKEN random and never seen by the command. bash reads it only at its
+3. on the hint the line ``report TOKEN`` is said, TOKEN random and never seen by the command. bash reads it only at its
    prompt, so the answer *proves* that the command is over: the token in the output marks where the output ends, and
    the control FIFO brings token, status, folder and exported environment. ``report`` also puts back whatever a
    command may have bent: options, traps, IFS, prompts, PATH, functions named like builtins, a folder that is gone;
-4. no hint (^C aborts ``go``, a function called ``printf``): a tick that finds bash reading its prompt types the line;
+4. no hint (^C aborts ``go``, a function called ``printf``): a tick that finds bash waiting for its next line says it;
 5. death of the shell (``exit``, ``exec``, ``set -e``, ``kill -9 $$``) and the deadline race with all of this. A dead
    shell is started again in the same folder with the same exported environment.
 
