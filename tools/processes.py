@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -56,15 +57,15 @@ def alive(pid: int) -> bool:
 
 
 def children(pid: int) -> list[int]:
-    """Direct children, in order of their ids."""
+    """Direct children, in order of their ids; none when it is gone."""
+    if not os.path.exists(f"/proc/self/task/{threading.get_native_id()}/children"):  # without CONFIG_PROC_CHILDREN
+        return sorted(other for other in _all() if (stat := _stat(other)) and int(stat[1]) == pid)
     try:
         found: list[int] = []
         for task in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{task}/children") as file:
                 found += map(int, file.read().split())
         return sorted(found)
-    except FileNotFoundError:  # gone; or a kernel without CONFIG_PROC_CHILDREN
-        return sorted(other for other in _all() if (stat := _stat(other)) and int(stat[1]) == pid)
     except OSError:
         return []
 

@@ -119,7 +119,7 @@ class Shell:
             self._keeper = Keeper(bash.closed, self.sandbox.writable, self.sandbox.contained)
             self._keeper.save(self._private / KEPT)
         folders = (*self.sandbox.writable, self._private)
-        self._watch = Watch(self.sandbox.limits, folders, lambda: (*bash.below(), bash.group))
+        self._watch = Watch(self.sandbox.limits, folders, lambda: (*bash.below(), bash.group), bash.child.pid)
         bash.poll.register(self._interrupts.fd, select.POLLIN)
         first = Execution(
             bash, self._channel, self._interrupts, Capture(), None, time.monotonic() + START_SECONDS, starting=True

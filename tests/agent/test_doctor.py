@@ -39,3 +39,25 @@ def test_a_damaged_model_is_named(nimllm: Call, run_folder: Path, tmp_path: Path
     (broken / "model.safetensors").write_bytes(raw[: len(raw) // 2])
     done = nimllm("doctor", "--model", str(broken))
     assert done.returncode == 3 and "model.safetensors" in done.stdout
+
+
+def test_every_probe_of_the_sandbox_is_named(nimllm: Call, run_folder: Path) -> None:
+    done = nimllm("doctor", "--model", str(run_folder), "--json")
+    found = next(row for row in json.loads(done.stdout)["findings"] if row["name"] == "sandbox")
+    assert set(found["levels"]) == {"bwrap", "landlock"}
+    for level in found["levels"].values():
+        names = {check["name"]: check["held"] for check in level["checks"]}
+        assert not level["works"] or (all(names.values()) and {
+            "a command runs", "the workspace can be written", "nothing outside can be written", "there is no network",
+            "protected files cannot be written", "no privilege can be gained", "this process cannot be looked into",
+            "system calls are filtered"} <= set(names))
+    text = nimllm("doctor", "--model", str(run_folder)).stdout
+    assert "no privilege can be gained (NoNewPrivs 1, CapBnd 0000000000000000)" in text
+
+
+def test_no_sandbox_fails_closed(nimllm: Call, run_folder: Path, workspace: Path) -> None:
+    """The workspace is the whole machine: nothing can be held in it."""
+    words = ("agent", "--model", str(run_folder), "--memory", "off", "-C", "/", "-p", "list the files")
+    done = nimllm(*words, "--mode", "ask")
+    assert done.returncode == 5 and "--sandbox none" in done.stderr and done.stderr.count("\n") == 1
+    assert nimllm(*words, "--mode", "auto", "--sandbox", "none").returncode == 5

@@ -302,3 +302,13 @@ def mounts() -> list[str]:
     """Mounts of this test's making that are seen from here."""
     with open("/proc/self/mountinfo") as file:
         return [line for line in file if "with:" in line or "nimllm-" in line]
+
+
+def test_the_filter_of_system_calls_holds_in_a_trial(workspace: Path) -> None:
+    box = sandbox.probe(workspace)
+    if not box.filtered:
+        pytest.skip("no filter on this machine")
+    with Overlay(box) as view:
+        command = "grep -c '^Seccomp:.*2' /proc/self/status; unshare -U true || echo refused"
+        seen = view.run_all([command], workspace, b"", SECONDS)
+    assert seen[0].out == "1\nrefused\n", seen
