@@ -25,6 +25,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nimllm.agent import copying
+
 if TYPE_CHECKING:
     from nimllm.tools.overlay import Overlay, Trial
     from nimllm.tools.policy import Verdict
@@ -34,7 +36,7 @@ _EXCUSES = re.compile(
     r"Read-only file system|Permission denied|Operation not permitted|[Cc]ould not resolve|Network is unreachable"
     r"|Temporary failure in name resolution|No space left|unable to access 'http")
 _ABSENT = re.compile(r"['‘\"]([^'’\"\n]+)['’\"][^\n]*(?:No such file|does not exist|did not match any)"
-                     r"|(?:^|: )([^:\n]+): (?:No such file|does not exist)", re.MULTILINE)
+                     r"|(?:^|: )([^:'‘\"\n]+): (?:No such file|does not exist)", re.MULTILINE)
 _MAKES = re.compile(r"\b(cd|pushd|tar|unzip|make|git)\b")  # what may bring a program into reach
 _WORD = re.compile(r"[\w./~*+@:-]*[\w*]")
 _PATH = re.compile(r"(?<![\w.:/~-])(/[\w.+@-]+(?:/[\w.+@-]+)*)")
@@ -47,12 +49,13 @@ class Candidate:
 
     command: str
     plan: str = ""
-    weight: int = 1
+    weight: float = 1
     logprob: float = 0.0
     fault: str = ""
     refused: bool = False  # by the policy: it is proposed nonetheless when there is nothing else, so that it is said
     trial: Trial | None = None
     score: float = 0.0
+    said: str = ""  # what the model wrote, when the harness mended a name in it
 
 
 @dataclass
@@ -228,30 +231,39 @@ def elsewhere(request: str) -> str:
 
 class Chooser:
     """Sifts and tries candidates. ``judge``: the policy's verdict on a command in a mode; ``view``: where to try, or
-    None; ``ask``: see :func:`missing`."""
+    None; ``ask``: see :func:`missing`; ``here``: a program that this machine lacks counts as missing."""
 
     def __init__(self, judge: Callable[[str, str], Verdict], mode: str, view: Overlay | None = None,
                  seconds: float = 2.0, ask: Callable[[Collection[str]], Collection[str]] | None = None,
-                 should_stop: Callable[[], bool] = lambda: False) -> None:
+                 should_stop: Callable[[], bool] = lambda: False, here: bool = True) -> None:
         self.judge, self.mode, self.view, self.seconds, self.ask = judge, mode, view, seconds, ask
-        self.should_stop = should_stop
+        self.should_stop, self.here = should_stop, here
 
-    def sift(self, samples: Iterable[Candidate], cwd: Path, exports: bytes, not_these: Collection[str] = ()
-             ) -> list[Candidate]:
-        """Merged candidates, each with its ``fault``. Those of ``not_these``, and what is no command, are left out."""
+    def sift(self, samples: Iterable[Candidate], cwd: Path, exports: bytes, not_these: Collection[str] = (),
+             request: str = "", known: str = "") -> list[Candidate]:
+        """Merged candidates, each with its ``fault``; names that only can be copied are mended (``agent/copying.py``).
+        Those of ``not_these``, and what is no command, are left out. ``known``: what else the model has read."""
         shut = {normal(command) for command in not_these}
         path = search_path(exports)
         kept = []
-        for one in merge(sample for sample in samples if sample.command.strip()):
+        for one in merge(self._mended(sample, request, known, cwd) for sample in samples if sample.command.strip()):
             if normal(one.command) in shut or not parses(one.command):
                 continue
-            lacking = missing(one.command, cwd, path, self.ask)
+            lacking = missing(one.command, cwd, path, self.ask) if self.here else ""
             if lacking:
                 one.fault = f"there is no program {lacking}"
             elif self.judge(one.command, self.mode).action == "refuse":
                 one.fault, one.refused = "the policy refuses it", True
             kept.append(one)
         return kept
+
+    def _mended(self, sample: Candidate, request: str, known: str, cwd: Path) -> Candidate:
+        command = copying.repaired(sample.command, request, cwd, known)
+        if self.judge(command, "read-only").action == "run":  # what only reads may look for its file elsewhere
+            command = copying.placed(command, cwd)
+        if command != sample.command:
+            sample.command, sample.said = command, sample.command
+        return sample
 
     def choose(self, candidates: Sequence[Candidate], request: str, cwd: Path, exports: bytes) -> Choice:
         """The best of ``candidates`` (at least one, the first guess first), tried where there is a doubt."""
@@ -260,9 +272,11 @@ class Chooser:
         usable = [one for one in candidates if not one.fault] or [one for one in candidates if one.refused]
         if not usable:
             return Choice(first, list(candidates))
-        total = sum(one.weight for one in usable)
-        if self.view is not None and len(usable) > 1 and not self.view.problem and not elsewhere(request):
-            self._try(usable, total, request, cwd, exports)
+        total = round(sum(one.weight for one in usable))
+        if self.view is not None and not self.view.problem and not elsewhere(request):
+            usable += self._elsewhere(usable, cwd)
+            if len(usable) > 1:
+                self._try(usable, total, request, cwd, exports)
         best = agree(usable, request)
         return Choice(best, list(candidates), _why(first, best, total, request), time.monotonic() - began)
 
@@ -270,7 +284,7 @@ class Chooser:
         """First the one that most samples said: when that is more than half and it works, no other can win."""
         assert self.view is not None
         until = time.monotonic() + self.seconds
-        open_ones = [one for one in usable if self.judge(one.command, "auto").action == "run"]
+        open_ones = [one for one in usable if self._may_try(one.command)]
         ordered = sorted(open_ones, key=lambda one: (-one.weight, -one.logprob))
         heavy = [one for one in ordered[:1] if one.weight * 2 > total]
         for group in (heavy, ordered[len(heavy):]):
@@ -282,6 +296,20 @@ class Chooser:
                 one.trial = trial
             if group is heavy and trials[0].ran and not failed(trials[0], request):
                 return
+
+
+    def _elsewhere(self, usable: Sequence[Candidate], cwd: Path) -> list[Candidate]:
+        """Commands that write, with the file they lack taken from the one place where it is: worth a trial, and less
+        than what the model said. Nothing is removed that was not named."""
+        found = []
+        for one in usable:
+            command = copying.placed(one.command, cwd)
+            if command != one.command and not re.search(r"\b(rm|shred|unlink|rmdir|truncate)\b", command):
+                found.append(Candidate(command, one.plan, one.weight / 2, one.logprob, said=one.command))
+        return found
+
+    def _may_try(self, command: str) -> bool:
+        return self.judge(command, "auto").action == "run"
 
 
 def _why(first: Candidate, best: Candidate, total: int, request: str) -> str:

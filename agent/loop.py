@@ -75,6 +75,7 @@ class Agent:
         self.always: list[str] = []
         self.rules = rules if rules is not None else _rules(shell)
         self.tokens_per_second = 0.0
+        self.here = True  # commands are for this machine: a program that it lacks speaks against one
         self._view: Overlay | None = None
         self._open: _Task | None = None  # a task that ended at a limit, and may go on
         self._running = threading.Event()  # a command runs
@@ -177,16 +178,16 @@ class Agent:
         self.tokens_per_second = tally.speed or self.tokens_per_second
         return result
 
-    def first_command(self, request: str) -> tuple[str, str]:
-        """Plan and first command for a request, without running anything; an empty command when the model wrote none
-        that parses. NimError 2 as for :meth:`task`."""
+    def first_command(self, request: str, hooks: Hooks | None = None) -> tuple[str, str]:
+        """Plan and first command for a request, without running anything (but in trials); an empty command when the
+        model wrote none that parses. ``hooks`` hears of notices and choices. NimError 2 as for :meth:`task`."""
         check_request(request, self.generator.tokenizer, self.generator.config.context)
         self._begin()
         note = workspace_note(self.names())
         task = _Task([Turn("system", note, tainted=True), Turn("user", request)], TaskResult(request, note), Stall())
         try:
             self._plan(task.turns, task.result, Hooks(), task.tally)
-            command = self._command(task, Hooks(), ())
+            command = self._command(task, hooks or Hooks(), ())
             return task.result.plan, command
         except End:
             return task.result.plan, ""
@@ -221,15 +222,16 @@ class Agent:
         failed = task.stall.failed
         not_these = [*rejected, *failed]
         chooser = Chooser(self._judge, self.mode, self._trials(hooks), self.try_seconds, self._known,
-                          self.writer.stopped.is_set)
+                          self.writer.stopped.is_set, self.here)
         fallback: list[Candidate] = []
         said = ""
         for attempt in range(RESAMPLES + 1):
             samples = [one for one in self._samples(task, attempt, bool(rejected)) if one.command]
             said = samples[-1].command if samples else said
-            found = chooser.sift(samples, self._folder(), self._exports(), not_these)
+            found = chooser.sift(samples, self._folder(), self._exports(), not_these, task.turns[1].text,
+                                 "\n".join(turn.text for turn in task.turns if turn.role == "output"))
             if any(not one.fault or one.refused for one in found):
-                return self._chosen(task, hooks, chooser.choose(found, task.result.request, self._folder(),
+                return self._chosen(task, hooks, chooser.choose(found, task.turns[1].text, self._folder(),
                                                                 self._exports()))
             fallback += found
         if fallback:  # a program that is not there: bash says so best
@@ -299,13 +301,13 @@ class Agent:
         return getattr(self.shell, "exports", b"")
 
     def _known(self, names: Collection[str]) -> Collection[str]:
-        """Those of ``names`` that are functions or aliases of the live shell; its status is kept."""
+        """Those of ``names`` that are functions or aliases of the live shell."""
         run = getattr(self.shell, "run", None)
         words = [name for name in names if re.fullmatch(r"[\w.+:@%-]+", name)]
         if run is None or not words:
             return ()
         asked = " ".join(f"type -t -- {name} >/dev/null && echo {name};" for name in words)
-        return run(f"( nimllm_status=$?; {asked} exit $nimllm_status )", timeout=5.0).output.split()
+        return run(f"( {asked} )", timeout=5.0).output.split()
 
     def _trials(self, hooks: Hooks) -> Overlay | None:
         """Where commands are tried first; None when they are not. Why they cannot be is said once."""

@@ -12,18 +12,20 @@ from typing import IO, TYPE_CHECKING, Any
 
 from nimllm.agent import equipment
 from nimllm.agent.display import visible
+from nimllm.agent.hooks import Hooks
 from nimllm.agent.loop import Agent
 from nimllm.errors import BLOCKED, GAVE_UP, OK, USAGE, NimError, UsageError
 
 if TYPE_CHECKING:
     from nimllm.agent.events import Events
+    from nimllm.tools.sandbox import Sandbox
 
 
 class Folder:
-    """Stands where the loop expects a shell, and can only say where it is."""
+    """Stands where the loop expects a shell, and can only say where it is, and what would hold a trial."""
 
-    def __init__(self, cwd: Path) -> None:
-        self.cwd = cwd
+    def __init__(self, cwd: Path, sandbox: Sandbox | None = None) -> None:
+        self.cwd, self.sandbox = cwd, sandbox
 
 
 def main(args: Namespace) -> int:
@@ -41,7 +43,7 @@ def main(args: Namespace) -> int:
 
         request = read_prompt(args.prompt)
         model = equipment.load_model(args, args.memory != "off")
-        plan, command = _planner(model.generator, workspace, args.seed).first_command(request)
+        plan, command = _planner(args, model.generator, workspace).first_command(request, _Words())
         if args.json:
             print(json.dumps({"query": request, "plan": plan, "command": command}))
         elif command:
@@ -51,7 +53,7 @@ def main(args: Namespace) -> int:
         return OK if command else GAVE_UP
     rows = list(_rows(Path(args.requests)))  # all of them are read before the first is answered
     model = equipment.load_model(args, args.memory != "off")
-    planner = _planner(model.generator, workspace, args.seed)
+    planner = _planner(args, model.generator, workspace)
     if args.output is None:
         _answer(rows, planner, sys.stdout)
         return OK
@@ -77,7 +79,7 @@ def dry_run(args: Namespace, events: Events, request: str, mode: str, workspace:
     from nimllm.tools import policy, rules
 
     model = equipment.load_model(args, args.memory != "off")
-    plan, command = _planner(model.generator, workspace, args.seed).first_command(request)
+    plan, command = _planner(args, model.generator, workspace, mode).first_command(request, _Words())
     code, verdict = GAVE_UP, None
     if command:
         code, verdict = OK, policy.judge(command, mode, (), workspace, rules.load(workspace))
@@ -99,8 +101,26 @@ def dry_run(args: Namespace, events: Events, request: str, mode: str, workspace:
     return code
 
 
-def _planner(generator: Any, workspace: Path, seed: int) -> Agent:
-    return Agent(generator, Folder(workspace), "read-only", seed=seed)  # type: ignore[arg-type]
+class _Words(Hooks):
+    """Says on standard error what the loop has to say, and nothing twice."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def notice(self, text: str) -> None:
+        if text not in self._said:
+            print(f"nimllm: {visible(text)}", file=sys.stderr)
+        self._said.add(text)
+
+
+def _planner(args: Namespace, generator: Any, workspace: Path, mode: str = "auto") -> Agent:
+    """Chooses what mode auto would run, unless told otherwise. What a trial is made in is probed only for trials; and
+    only then is this machine the one that counts, so that a program it lacks speaks against a command."""
+    options = equipment.agent_options(args)
+    box = equipment.open_sandbox(args, workspace, "read-only") if options["try_first"] else None
+    agent = Agent(generator, Folder(workspace, box), mode, seed=args.seed, **options)  # type: ignore[arg-type]
+    agent.here = options["try_first"]
+    return agent
 
 
 def _rows(path: Path) -> Iterator[str]:
@@ -132,11 +152,15 @@ def _answer(rows: list[str], planner: Agent, out: IO[str]) -> None:
     """One row per query, in order; a query that cannot be answered gets an empty command."""
     from nimllm.agent.progress import Progress
 
+    words = _Words()
     with Progress(len(rows), "planning") as progress:
         for query in rows:
             try:
-                command = planner.first_command(query)[1]
+                command = planner.first_command(query, words)[1]
             except NimError:  # too long, or empty: the row must still be there
+                command = ""
+            except Exception as error:  # so it must after an error of our own, of which somebody should hear
+                words.notice(f"a row has no answer: {type(error).__name__}: {error}")
                 command = ""
             out.write(json.dumps({"query": query, "command": command}, ensure_ascii=False) + "\n")
             out.flush()

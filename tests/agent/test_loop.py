@@ -83,6 +83,25 @@ def test_files_really_change(generator: Any, shell: Any, workspace: Path) -> Non
     assert (workspace / "a.txt").read_text() == "hi\n"
 
 
+def test_going_on_after_a_loop_is_the_users_right(generator: Any, shell: Any) -> None:
+    agent = Agent(generator, shell, "auto", max_steps=4)
+    with pytest.raises(NimError) as caught:
+        agent.resume()
+    assert caught.value.code == USAGE
+    assert agent.task("where am I, again and again").ended == "loop"
+    more = agent.resume()
+    assert more.request == "where am I, again and again" and more.ended in ("answered", "steps")  # but no loop
+    assert agent.task("list the files").ended == "answered"
+    with pytest.raises(NimError):
+        agent.resume()  # that task was not cut short
+
+
+def test_going_on_after_the_number_of_commands(generator: Any, shell: Any) -> None:
+    agent = Agent(generator, shell, "auto", max_steps=2)
+    assert [step.command for step in agent.task("count up").steps] == ["echo 1", "echo 2"]
+    assert [step.command for step in agent.resume().steps][:2] == ["echo 3", "echo 4"]
+
+
 def test_the_same_command_with_the_same_output_ends_the_task(generator: Any, shell: Any) -> None:
     seen = Witness()
     result = Agent(generator, shell, "auto", max_steps=10).task("where am I, again and again", seen)
