@@ -15,6 +15,7 @@ import pytest
 
 from nimllm.agent import checks, tasks
 from nimllm.agent.trial import Bench, TaskReport
+from nimllm.errors import NimError
 from nimllm.tools import sandbox
 
 Try = Callable[..., TaskReport]
@@ -44,13 +45,20 @@ def passed(report: TaskReport) -> list[bool]:
     return [check.passed for check in report.checks]
 
 
-def test_checks_see_what_was_left_and_cannot_change_it(attempt: Try) -> None:
+@pytest.mark.parametrize("level", ["bwrap", "landlock"])
+def test_checks_see_what_was_left_and_cannot_change_it(attempt: Try, tmp_path: Path, level: str) -> None:
+    (tmp_path / "tried").mkdir()
+    try:
+        sandbox.probe(tmp_path / "tried", want=level)
+    except NimError as error:
+        pytest.skip(error.message())
     report = attempt("echo one >a", {"run": "test $(cat a) = one"}, {"run": "echo two >a", "expect_status": 1},
-                     {"run": "echo two >a && test $(cat a) = two && touch /tmp/x", "writes": True},
-                     {"run": "test $(cat a) = one && test ! -e /tmp/x"},
-                     {"file": "a", "sha256": "2c8b08da5ce60398e1f19af0e5dccc744df274b826abe585eaba68c525434806"})
+                     {"run": "echo two >a && test $(cat a) = two && touch ${TMPDIR:-/tmp}/x", "writes": True},
+                     {"run": "test $(cat a) = one && test ! -e ${TMPDIR:-/tmp}/x"},
+                     {"file": "a", "sha256": "2c8b08da5ce60398e1f19af0e5dccc744df274b826abe585eaba68c525434806"},
+                     level=level)
     assert passed(report) == [True] * 5, report.checks
-    assert report.code == 0
+    assert report.code == 0 and report.sandbox == level
 
 
 CHEATS = [

@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from nimllm.agent import tasks
+from nimllm.agent import tasks, vocabulary
 from nimllm.errors import USAGE, NimError
 
 Call = Callable[..., CompletedProcess[str]]
@@ -164,11 +164,33 @@ def test_nothing_runs_when_the_report_cannot_be_written(agent: Call, tmp_path: P
 
 
 @pytest.mark.slow
-def test_verified_tasks_are_remembered(nimllm: Call, run_folder: Path, tmp_path: Path, home: Path) -> None:
+def test_verified_tasks_are_remembered_one_after_the_other(nimllm: Call, run_folder: Path, tmp_path: Path, home: Path
+                                                           ) -> None:
+    """Two tasks at a time, one update at a time; and every event about the memory is one of the vocabulary."""
     report = tmp_path / "r.json"
     done = nimllm("--agent", "--model", str(run_folder), "--tasks", str(_file(tmp_path, GOOD)), "--mode", "auto",
-                  "--report", str(report), timeout=300)
+                  "--report", str(report), "--jobs", "2", "--json", timeout=300)
     assert done.returncode == 0, done.stderr
     for row in json.loads(report.read_text())["tasks"]:
         kept = json.loads((home / "tasks" / f"{row['record']}.json").read_text())["memory"]
         assert kept["state"] in ("accepted", "pending", "rejected") and kept["loss_after"] is not None
+    events = [vocabulary.read(line) for line in done.stdout.splitlines()]
+    told = [event for event in events if event.type.startswith("memory.")]
+    assert {event.task for event in told} == {"list", "make-folder"} and len({event.id for event in told}) == 2
+    assert all(event.norm > 0 and event.entries > 0 for event in told)
+
+
+@pytest.mark.slow
+def test_an_update_that_breaks_is_exit_code_7(nimllm: Call, run_folder: Path, home: Path, tmp_path: Path) -> None:
+    """The task succeeds, and its memory cannot be written: its folder is a file."""
+    from nimllm.alignment.memory.store import MemoryStore
+
+    folder = MemoryStore(run_folder, writable=False).folder
+    (folder / "deltas").rmdir()
+    (folder / "deltas").write_text("in the way")
+    done = nimllm("--agent", "--model", str(run_folder), "--tasks", str(_file(tmp_path, GOOD)), "--mode", "auto",
+                  "--only", "make-folder", "--json", timeout=300)
+    events = [vocabulary.read(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 7 == events[-1].exit_code, done.stderr
+    assert [event.type for event in events if event.type.startswith("memory.")] == ["memory.failed"]
+    assert events[-1].passed == 1
