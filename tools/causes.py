@@ -56,7 +56,7 @@ def of_missing_landlock(version: int, filters: str | None, release: str = "") ->
 
 def container(host: Path = Path("/")) -> bool:
     """Whether this looks like the inside of a container."""
-    if any((host / name).exists() for name in (".dockerenv", "run/.containerenv")):
+    if any(os.path.exists(host / name) for name in (".dockerenv", "run/.containerenv")):
         return True
     words = _setting(host, "proc/1/cgroup")
     return any(word in words for word in ("docker", "kubepods", "containerd", "libpod", "lxc"))

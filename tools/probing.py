@@ -25,7 +25,7 @@ echo started
 if [ "$writes" = yes ]; then : 2>/dev/null >"./$mark" && echo workspace; else echo workspace; fi
 while [ $# -gt 0 ] && [ "$1" != -- ]; do : 2>/dev/null >"$1/$mark"; shift; done; shift
 for path; do : 2>/dev/null >>"$path" && echo "closed $path"; done
-while read -r name value; do case $name in NoNewPrivs:|CapBnd:|Seccomp:) echo "$name $value";; esac
+while read -r name value; do case $name in NoNewPrivs:|CapEff:|Seccomp:) echo "$name $value";; esac
 done </proc/self/status
 net=; while IFS=: read -r name rest; do name=${name// /}; case $name in lo|Inter-*|face*) ;; *) net+=" $name";; esac
 done 2>/dev/null </proc/net/dev
@@ -43,7 +43,7 @@ def examine(sandbox: Sandbox) -> tuple[list[Check], str]:
     outside = [
         folder
         for folder in dict.fromkeys(Path(os.path.realpath(folder)) for folder in outside)
-        if folder.is_dir() and not any(folder.is_relative_to(root) for root in sandbox.writable)
+        if os.path.isdir(folder) and not any(folder.is_relative_to(root) for root in sandbox.writable)
     ]
     with tempfile.TemporaryDirectory(prefix="nimllm-probe-") as name:
         private = Path(name)
@@ -52,8 +52,8 @@ def examine(sandbox: Sandbox) -> tuple[list[Check], str]:
             with sandbox.launch([], private) as launch:
                 # What Landlock cannot leave out of a folder is not closed to a command, but put back after it.
                 held = launch.closed.existing if sandbox.contained else launch.closed.vital
-                outside += [path for path in held if path.is_dir()][:MOST_CLOSED]
-                files = [str(path) for path in held if path.is_file()][:MOST_CLOSED]
+                outside += [path for path in held if os.path.isdir(path)][:MOST_CLOSED]
+                files = [str(path) for path in held if os.path.isfile(path)][:MOST_CLOSED]
                 writes = "yes" if os.access(sandbox.workspace, os.W_OK) else "no"
                 inner = ["/bin/bash", "--norc", "-c", _SCRIPT, "probe", mark, writes, *map(str, outside), "--", *files]
                 done = subprocess.run(
@@ -70,9 +70,9 @@ def examine(sandbox: Sandbox) -> tuple[list[Check], str]:
             return [Check("a command runs", False, f"no answer within {SECONDS:.0f} s")], ""
         except (OSError, subprocess.SubprocessError) as error:
             return [Check("a command runs", False, str(error))], ""
-        wrote = (sandbox.workspace / mark).is_file()
+        wrote = os.path.isfile(sandbox.workspace / mark)
         (sandbox.workspace / mark).unlink(missing_ok=True)
-        leaked = [folder for folder in outside if (folder / mark).exists()]
+        leaked = [folder for folder in outside if os.path.lexists(folder / mark)]
         for folder in leaked:
             (folder / mark).unlink(missing_ok=True)
     lines = done.stdout.decode("utf-8", "surrogateescape").split("\n")
@@ -95,8 +95,9 @@ def _judged(sandbox: Sandbox, lines: list[str], leaked: list[Path], outside: lis
               f"a command could write to {leaked[0]}" if leaked else f"{len(outside)} folders tried"),
         Check("protected files cannot be written", not opened,
               f"a command could write to {opened[0]}" if opened else f"{len(files)} files tried"),
-        Check("no privilege can be gained", facts.get("NoNewPrivs:") == "1" and not facts.get("CapBnd:", "").strip("0"),
-              f"NoNewPrivs {facts.get('NoNewPrivs:', '?')}, CapBnd {facts.get('CapBnd:', '?')}"),
+        Check("no privilege can be gained",
+              facts.get("NoNewPrivs:") == "1" and not facts.get("CapEff:", "?").strip("0"),
+              f"NoNewPrivs {facts.get('NoNewPrivs:', '?')}, CapEff {facts.get('CapEff:', '?')}"),
         Check("this process cannot be looked into", "harness" not in lines),
     ]
     if sandbox.level == "landlock" or sandbox.filtered:

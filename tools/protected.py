@@ -18,7 +18,9 @@ from pathlib import Path
 
 from nimllm.places import config_home, state_home
 
-SECONDS, DEPTH, REPOSITORIES = 0.03, 4, 64  # how long, how deep and for how many repositories is looked
+# How deep, in how many folders and for how many repositories is looked. By number, so that a busy machine protects as
+# much as an idle one does; the seconds are for a disk that does not answer.
+DEPTH, FOLDERS, REPOSITORIES, SECONDS = 4, 2_000, 64, 2.0
 _SKIPPED = {"node_modules", ".venv", "venv", "__pycache__", ".tox", ".mypy_cache", "site-packages"}
 
 # Of the home folder, when it can be written: what shells, git, ssh, editors and the desktop obey at their start.
@@ -70,10 +72,10 @@ class _Finder:
     def add(self, path: Path, vital: bool = False, absent: bool = True) -> None:
         """``absent``: watch for it when it is not there. A link is closed, and so is what it leads to."""
         for parent in path.parents:  # a folder on the way that is a link could be replaced by another
-            if parent.is_symlink() and self.within(place := Path(os.path.realpath(parent.parent)) / parent.name):
+            if os.path.islink(parent) and self.within(place := Path(os.path.realpath(parent.parent)) / parent.name):
                 self.links[place] = None
         where = Path(os.path.realpath(path.parent)) / path.name
-        if where.is_symlink():
+        if os.path.islink(where):
             if self.within(where):
                 self.links[where] = None
             where = Path(os.path.realpath(where))
@@ -128,18 +130,19 @@ def _search_path() -> Iterator[Path]:
 
 def _repositories(folder: Path) -> Iterator[Path]:
     """``.git`` folders, files and links below ``folder``, nearest first, and ``folder`` itself when it is one; what is
-    found in :data:`SECONDS`."""
+    found among the first :data:`FOLDERS`."""
     until = time.monotonic() + SECONDS
     if _is_repository(folder):
         yield folder
-    level, found = [folder], 0
+    level, found, looked = [folder], 0, 0
     for _ in range(DEPTH):
         below: list[Path] = []
         for place in level:
-            if (place / ".git").is_symlink() or (place / ".git").exists():
+            if os.path.lexists(place / ".git"):
                 yield place / ".git"
                 found += 1
-            if found >= REPOSITORIES or time.monotonic() > until:
+            looked += 1
+            if found >= REPOSITORIES or looked > FOLDERS or time.monotonic() > until:
                 return
             try:
                 with os.scandir(place) as entries:
@@ -152,12 +155,12 @@ def _repositories(folder: Path) -> Iterator[Path]:
 
 
 def _is_repository(folder: Path) -> bool:
-    return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
+    return os.path.isfile(folder / "HEAD") and all(os.path.isdir(folder / name) for name in ("objects", "refs"))
 
 
 def _close_repository(finder: _Finder, dot_git: Path, git_config: bool) -> None:
     """A repository's settings and hooks, those of its submodules and work trees, and where its settings lead to."""
-    if dot_git.is_symlink() or dot_git.is_file():  # a link, or "gitdir: PATH" of a work tree or a submodule
+    if os.path.islink(dot_git) or os.path.isfile(dot_git):  # a link, or "gitdir: PATH" of a work tree or a submodule
         finder.add(dot_git)
     folder = _resolved(dot_git)
     if folder is None:
@@ -166,7 +169,7 @@ def _close_repository(finder: _Finder, dot_git: Path, git_config: bool) -> None:
     for parts in (("modules", "*"), ("modules", "*", "modules", "*"), ("worktrees", "*")):
         pending += sorted(folder.glob("/".join(parts)))[:REPOSITORIES]
     for place in pending:
-        if not place.is_dir():
+        if not os.path.isdir(place):
             continue
         linked = place.parent.name == "worktrees" and place != folder
         if not linked:
@@ -183,7 +186,7 @@ def _close_repository(finder: _Finder, dot_git: Path, git_config: bool) -> None:
 
 def _resolved(dot_git: Path) -> Path | None:
     try:
-        if dot_git.is_dir():
+        if os.path.isdir(dot_git):
             return Path(os.path.realpath(dot_git))
         text = dot_git.read_text("utf-8", "surrogateescape")[:4096]
     except OSError:
@@ -191,7 +194,7 @@ def _resolved(dot_git: Path) -> Path | None:
     if not text.startswith("gitdir:"):
         return None
     folder = Path(os.path.realpath(dot_git.parent / text[7:].strip()))
-    return folder if folder.is_dir() else None
+    return folder if os.path.isdir(folder) else None
 
 
 def _led_to(config: Path, place: Path) -> Iterator[Path]:

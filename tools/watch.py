@@ -32,7 +32,7 @@ class Watch:
     ) -> None:
         self.limits, self._top = limits, top
         self._below = below
-        self._disks = {os.stat(folder).st_dev: folder for folder in folders if folder.is_dir()}
+        self._disks = {os.stat(folder).st_dev: folder for folder in folders if os.path.isdir(folder)}
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._memory = os.sysconf("SC_PHYS_PAGES") * self._page
         self._most = limits.resident_mib * MIB if limits.resident_mib else self._memory * 8 // 10

@@ -52,7 +52,7 @@ def test_every_probe_of_the_sandbox_is_named(nimllm: Call, run_folder: Path) -> 
             "protected files cannot be written", "no privilege can be gained", "this process cannot be looked into",
             "system calls are filtered"} <= set(names))
     text = nimllm("doctor", "--model", str(run_folder)).stdout
-    assert "no privilege can be gained (NoNewPrivs 1, CapBnd 0000000000000000)" in text
+    assert "no privilege can be gained (NoNewPrivs 1, CapEff 0000000000000000)" in text
 
 
 def test_no_sandbox_fails_closed(nimllm: Call, run_folder: Path, workspace: Path) -> None:

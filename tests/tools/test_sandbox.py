@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -272,3 +273,23 @@ def test_scrub() -> None:
     lost += ["SENTRY_DSN", "DB_PASS", "GOOGLE_APPLICATION_CREDENTIALS", "SESSION_COOKIE"]
     assert sandbox.scrub(kept | dict.fromkeys(lost, "x")) == kept
     assert sandbox.scrub({"URL": "https://me:pw@host/"}) == {}
+
+
+def test_a_path_that_may_not_be_entered(enforced: Enforced, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user's folder on the PATH (as after su): what cannot be looked at is no reason to fail."""
+    (tmp_path / "theirs" / "bin").mkdir(parents=True)
+    (tmp_path / "work").mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path}/theirs/bin/x:{os.environ['PATH']}")
+    code = (
+        "import os; from pathlib import Path; from nimllm.tools import sandbox\n"
+        f"os.chmod({str(tmp_path)!r}, 0o755); os.chown({str(tmp_path / 'work')!r}, 65534, 65534)\n"
+        f"os.chmod({str(tmp_path / 'theirs')!r}, 0); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        f"from nimllm.tools.protected import closed; print(closed([Path({str(tmp_path / 'work')!r})]).absent)"
+    )
+    if os.geteuid() != 0:
+        pytest.skip("needs another user")
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "XDG_STATE_HOME": str(tmp_path / "work/s"),
+           "XDG_CONFIG_HOME": str(tmp_path / "work/c")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    (tmp_path / "theirs").chmod(0o700)
+    assert done.returncode == 0 and ".nimllm" in done.stdout, done.stderr
