@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -105,6 +106,7 @@ class Execution:
         """Until the report, the death of the shell, or the last rung."""
         bash = self.bash
         tick, next_tick = TICK_FIRST, self._started + TICK_FIRST
+        bash.poll.modify(bash.control, select.POLLIN)
         while self.reply is None and not self._dead:
             if self._hinted and not self._typed:
                 self._report()
@@ -125,6 +127,10 @@ class Execution:
                 tick = TICK_FIRST / 8
                 next_tick = now + tick
             if now >= next_tick:
+                if self._typed:
+                    self._event(bash.control)  # an environment that does not fit into the pipe
+                    if self.reply is not None:
+                        break
                 if not self._starting and not self._look(now):
                     break
                 self._dead = not bash.alive()
@@ -140,6 +146,8 @@ class Execution:
             self._parse()
         elif fd == bash.output:
             self._emit(_read(fd))
+            if self.channel.marked:  # the record came before the token
+                self._event(bash.control)
         elif fd == bash.pty:
             data = _read(fd)
             if not data:
@@ -291,6 +299,8 @@ class Execution:
     def _report(self) -> None:
         self._typed += 1
         self._typed_at = time.monotonic()
+        # bash writes its environment line by line; nobody needs to wake up for each of them
+        self.bash.poll.modify(self.bash.control, 0)
         self.bash.report(self.token, self._typed > 1)
 
     def _parse(self) -> None:

@@ -157,15 +157,19 @@ class Jobs:
         if group is None:
             known = ", ".join(str(other.id) for other in self._groups.values())
             raise NimError(f"there is no job {job}", "", f"the jobs are {known}" if known else "no job runs", USAGE)
+        started = {entry.pid: entry.start for entry in group.members.values()}
+
+        def members() -> list[Entry]:  # one may open a session of its own this very moment
+            below = self._below().values()
+            return [entry for entry in below if entry.group == key or started.get(entry.pid) == entry.start]
+
         for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
-            members = [entry for entry in self._below().values() if entry.group == key]
-            for entry in members:
+            found = members()
+            for entry in found:
                 processes.send(entry.pid, number)
                 processes.send(entry.pid, signal.SIGCONT)  # a stopped one would keep the signal for later
-            if processes.wait_gone([entry.pid for entry in members], GRACE):
-                left = [entry for entry in self._below().values() if entry.group == key]
-                if not left:
-                    return
+            if processes.wait_gone([entry.pid for entry in found], GRACE) and not members():
+                return
         raise NimError(f"job {job} does not end", "it hangs in the kernel", "", SHELL)
 
     # ---- output -------------------------------------------------------------------------------------------------

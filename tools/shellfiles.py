@@ -29,18 +29,18 @@ _NAMES = (
     "unset set trap . source eval return export exec exit shift : builtin command enable printf echo cd pwd test [ "
     "read declare local shopt ulimit alias unalias type hash true false"
 )
+_WORDS = "if then else elif fi for while until do done case esac select function in coproc time { \\} [[ ]] !"
 
 # DEBUG, RETURN and ERR are reset by the line that sources this: a sourced file cannot take away its caller's DEBUG.
 REPORT = (
     r"\unset -f "
     + _NAMES
-    + "\n\\builtin unalias "
-    + _NAMES
-    + " if then else elif fi for while until do done case esac select function in coproc time { } [[ ]] !"
     + r"""
+IFS=$' \t\n'
+\builtin unalias ${BASH_ALIASES[*]+@ALIASES@}  # without aliases it is told nothing, or it would complain fifty times
 \set +abefhkuvxnCETHP -hBm +o pipefail +o history +o noglob
 \trap - EXIT HUP INT QUIT TERM USR1 USR2 PIPE ALRM CHLD WINCH CONT TSTP TTIN TTOU
-IFS=$' \t\n' PS0= PS1= PS2= PS4='+ ' FUNCNEST=3000
+PS0= PS1= PS2= PS4='+ ' FUNCNEST=3000
 \unset PROMPT_COMMAND TMOUT BASH_XTRACEFD MAILCHECK GLOBIGNORE EXECIGNORE
 \builtin enable @BUILTINS@
 \builtin shopt -u extdebug failglob execfail inherit_errexit checkwinsize
@@ -53,16 +53,16 @@ if ! [[ $PWD -ef . ]]; then  # /bin/pwd, since bash's own believes what it remem
 fi
 @NAME@_bent=1  # something readonly would speak, or end the shell, at every prompt: only a new shell gets rid of it
 [[ -z ${PROMPT_COMMAND-}${PROMPT_COMMAND[*]-}$PS0$PS1$PS2${TMOUT-} && $IFS == $' \t\n' ]] && @NAME@_bent=0
-\builtin printf %s "$1"
 {
   \builtin printf '\0%s\n\0%s\0%s\0%s\0' "$1" "$@NAME@_status" "$@NAME@_moved$@NAME@_bent" "$PWD"
   \unset POSIXLY_CORRECT @NAME@_status @NAME@_moved @NAME@_folder @NAME@_bent
   \export -p
   \builtin printf '\n%s\0' "$1"
 } >@DIR@/pipes/control
+\builtin printf %s "$1"
 \trap '{ @NAME@_status=$? POSIXLY_CORRECT=1; \. @DIR@/last; } >/dev/null 2>&1' EXIT
 """
-).replace("@BUILTINS@", _NAMES.replace("builtin", r"\builtin"))
+).replace("@BUILTINS@", _NAMES.replace("builtin", r"\builtin")).replace("@ALIASES@", f"{_NAMES} {_WORDS}")
 
 LAST = r"""\unset -f \builtin printf
 {
