@@ -189,6 +189,23 @@ def nimllm(run_folder: Path, home: Path, workspace: Path) -> Callable[..., subpr
 
 
 @pytest.fixture
+def inside(home: Path, workspace: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+           ) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line in this process, for what needs neither model nor terminal: half a second less."""
+    from nimllm.cli import main
+
+    def call(*words: str, cwd: Path = workspace) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(cwd)
+        capfd.readouterr()
+        code = main(list(words))
+        sys.stdout.flush()
+        out, err = capfd.readouterr()
+        return subprocess.CompletedProcess(words, code, out, err)
+
+    return call
+
+
+@pytest.fixture
 def agent(nimllm: Callable[..., subprocess.CompletedProcess[str]], run_folder: Path
           ) -> Callable[..., subprocess.CompletedProcess[str]]:
     """``nimllm agent`` with the tests' model and no memory."""

@@ -300,27 +300,27 @@ def test_sessions_that_cannot_be_gone_on_with(agent: Call, home: Path, workspace
     assert moved.returncode == 0 and "is gone; now in" in moved.stderr
 
 
-def test_list_show_export_delete(agent: Call, nimllm: Call, home: Path, workspace: Path, tmp_path: Path) -> None:
-    assert nimllm("sessions", "list").stdout == "no saved sessions\n"
+def test_list_show_export_delete(agent: Call, inside: Call, home: Path, workspace: Path, tmp_path: Path) -> None:
+    assert inside("sessions", "list").stdout == "no saved sessions\n"
     agent("-p", "write hi to a.txt", "-y")
     agent("-p", "look for nothing")
-    rows = json.loads(nimllm("sessions", "list", "--json").stdout)
+    rows = json.loads(inside("sessions", "list", "--json").stdout)
     assert [row["request"] for row in rows] == ["look for nothing", "write hi to a.txt"]
-    assert nimllm("sessions", "list", "-C", str(tmp_path)).stdout == "no saved sessions\n"
-    shown = nimllm("sessions", "show", rows[0]["session"][:6]).stdout
+    assert inside("sessions", "list", "-C", str(tmp_path)).stdout == "no saved sessions\n"
+    shown = inside("sessions", "show", rows[0]["session"][:6]).stdout
     assert "› look for nothing" in shown and "$ ls nothing-here" in shown and "exit 2" in shown
-    text = nimllm("sessions", "export", rows[0]["id"]).stdout
+    text = inside("sessions", "export", rows[0]["id"]).stdout
     assert "## look for nothing" in text and "```bash\nls nothing-here\n```" in text
     out = tmp_path / "out.jsonl"
-    assert nimllm("sessions", "export", rows[0]["id"], "--json", "-o", str(out)).returncode == 0
+    assert inside("sessions", "export", rows[0]["id"], "--json", "-o", str(out)).returncode == 0
     assert out.read_text().splitlines() == _files(home)[1].read_text().splitlines()
-    assert nimllm("sessions", "export", rows[0]["id"], "-o", str(out)).returncode == 2  # it exists
-    assert nimllm("sessions", "delete", rows[0]["id"]).returncode == 0
-    assert len(_files(home)) == 1 and nimllm("sessions", "show", rows[0]["id"]).returncode == 2
-    assert nimllm("sessions", "show", "2").returncode == 0, "the beginning is enough"
+    assert inside("sessions", "export", rows[0]["id"], "-o", str(out)).returncode == 2  # it exists
+    assert inside("sessions", "delete", rows[0]["id"]).returncode == 0
+    assert len(_files(home)) == 1 and inside("sessions", "show", rows[0]["id"]).returncode == 2
+    assert inside("sessions", "show", "2").returncode == 0, "the beginning is enough"
 
 
-def test_a_killed_session_gets_its_end_and_its_task_can_be_undone(agent: Call, nimllm: Call, home: Path, workspace: Path
+def test_a_killed_session_gets_its_end_and_its_task_can_be_undone(agent: Call, inside: Call, home: Path, workspace: Path
                                                                   ) -> None:
     """As after kill -9 between a command and the end of its task: the record was never written."""
     agent("-p", "delete notes.txt", "-y")
@@ -329,11 +329,11 @@ def test_a_killed_session_gets_its_end_and_its_task_can_be_undone(agent: Call, n
     path.write_text("".join(lines[:5]) + '{"v": 1, "ts": 17')
     for record in (home / "tasks").glob("*.json"):
         record.unlink()
-    assert "delete notes.txt" in nimllm("undo", "--list").stdout
+    assert "delete notes.txt" in inside("undo", "--list").stdout
     events = _valid(path)
     assert [event["type"] for event in events[-2:]] == ["task.failed", "session.ended"]
     assert events[-1]["error"] == sessions.KILLED
-    assert nimllm("undo").returncode == 0 and (workspace / "notes.txt").read_text() == "secret plans\n"
+    assert inside("undo").returncode == 0 and (workspace / "notes.txt").read_text() == "secret plans\n"
     assert agent("--continue", "-p", "list the files").returncode == 0
 
 
@@ -411,9 +411,10 @@ def test_the_oldest_go(home: Path, tmp_path: Path) -> None:
     assert row["outputs"].count == 2 and row["outputs"].bytes == 2000 and row["sessions"].count == 3
 
 
-def test_doctor_says_what_is_kept(nimllm: Call, agent: Call) -> None:
+def test_doctor_says_what_is_kept(inside: Call, agent: Call, run_folder: Path) -> None:
     agent("-p", "write hi to a.txt", "-y")
-    findings = {row["name"]: row for row in json.loads(nimllm("doctor", "--json").stdout)["findings"]}
+    said = json.loads(inside("doctor", "--model", str(run_folder), "--json").stdout)
+    findings = {row["name"]: row for row in said["findings"]}
     assert findings["kept"]["sessions"]["count"] == 1 and findings["kept"]["snapshots"]["bytes"] > 0
     assert "sessions 1 (" in findings["kept"]["said"]
 

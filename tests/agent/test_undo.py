@@ -37,67 +37,66 @@ def shots(home: Path, workspace: Path) -> Snapshots:
     return Snapshots(places.state_folder("snapshots"), workspace)
 
 
-def test_a_task_is_listed_shown_and_taken_back_and_the_undo_too(agent: Call, nimllm: Call, workspace: Path) -> None:
+def test_a_task_is_listed_shown_and_taken_back_and_the_undo_too(agent: Call, inside: Call, workspace: Path) -> None:
     assert agent("-p", "delete notes.txt", "-y").returncode == 0
     assert agent("-p", "make the folder old", "-y").returncode == 0
     assert agent("-p", "list the files", "-y").returncode == 0
     (workspace / "mine.txt").write_text("made by the user meanwhile")
-    listed = nimllm("undo", "--list")
+    listed = inside("undo", "--list")
     first, second = listed.stdout.splitlines()
     assert "make the folder old" in first and "delete notes.txt" in second and "(1 path)" in second
-    would = nimllm("undo", "--dry-run")
+    would = inside("undo", "--dry-run")
     assert would.returncode == 0 and "would remove     old" in would.stdout and (workspace / "old").is_dir()
-    done = nimllm("undo")
+    done = inside("undo")
     assert done.returncode == 0 and "removed          old" in done.stdout and not (workspace / "old").exists()
     named = second.split()[0]
-    shown = nimllm("diff", named)
+    shown = inside("diff", named)
     assert shown.stdout.splitlines()[:2] == ["diff --git a/notes.txt b/notes.txt", "deleted file mode 100644"]
     assert "-secret plans" in shown.stdout
-    done = nimllm("undo", "--json")  # the newest that is not undone
+    done = inside("undo", "--json")  # the newest that is not undone
     row = json.loads(done.stdout)
     assert row["task"] == named and row["paths"] == [{"path": "notes.txt", "action": "restored", "reason": ""}]
     assert (workspace / "notes.txt").read_text() == "secret plans\n" and (workspace / "mine.txt").exists()
-    again = nimllm("undo")
+    again = inside("undo")
     assert again.returncode == 2 and "nothing to undo" in again.stderr
-    back = nimllm("undo", row["undo"])
+    back = inside("undo", row["undo"])
     assert back.returncode == 0 and not (workspace / "notes.txt").exists()
-    assert "delete notes.txt" in nimllm("undo", "--dry-run").stdout  # the task can be undone once more
-    assert nimllm("undo", "nothing").returncode == 2
-    assert "torch" not in back.stderr and "Traceback" not in again.stderr
+    assert "delete notes.txt" in inside("undo", "--dry-run").stdout  # the task can be undone once more
+    assert inside("undo", "nothing").returncode == 2
 
 
-def test_what_somebody_changed_since_is_left_and_said(shots: Snapshots, workspace: Path, nimllm: Call) -> None:
+def test_what_somebody_changed_since_is_left_and_said(shots: Snapshots, workspace: Path, inside: Call) -> None:
     def change() -> None:
         (workspace / "a.txt").write_text("agent")
         (workspace / "notes.txt").write_text("agent")
 
     _record(shots, workspace, change)
     (workspace / "a.txt").write_text("user")
-    done = nimllm("undo")
+    done = inside("undo")
     assert done.returncode == 0
     assert "left alone       a.txt (somebody else changed it since)" in done.stdout
     assert (workspace / "a.txt").read_text() == "user" and (workspace / "notes.txt").read_text() == "secret plans\n"
     (workspace / "sub").mkdir()
-    again = nimllm("undo", cwd=workspace / "sub")  # below the workspace it is found, too
+    again = inside("undo", cwd=workspace / "sub")  # below the workspace it is found, too
     assert again.returncode == 2
     only = _record(shots, workspace, lambda: (workspace / "a.txt").write_text("agent again"))
     (workspace / "a.txt").write_text("user again")
-    nothing = nimllm("undo", only.id[:-2])
+    nothing = inside("undo", only.id[:-2])
     assert nothing.returncode == 1 and (workspace / "a.txt").read_text() == "user again"
 
 
-def test_another_workspace_and_forgotten_snapshots(shots: Snapshots, workspace: Path, tmp_path: Path, nimllm: Call
+def test_another_workspace_and_forgotten_snapshots(shots: Snapshots, workspace: Path, tmp_path: Path, inside: Call
                                                    ) -> None:
     made = _record(shots, workspace, lambda: (workspace / "new").write_text("x"))
     other = tmp_path / "other"
     other.mkdir()
-    assert "nothing to undo" in nimllm("undo", cwd=other).stderr
-    assert nimllm("undo", "-C", str(workspace), "--dry-run", cwd=other).returncode == 0
+    assert "nothing to undo" in inside("undo", cwd=other).stderr
+    assert inside("undo", "-C", str(workspace), "--dry-run", cwd=other).returncode == 0
     for _ in range(3):
         shots.take("later")
     shots.prune(keep=2)
-    assert nimllm("undo", "--list").stdout == "nothing to undo here\n"
-    gone = nimllm("undo", made.id)
+    assert inside("undo", "--list").stdout == "nothing to undo here\n"
+    gone = inside("undo", made.id)
     assert gone.returncode == 3 and "forgotten" in gone.stderr and (workspace / "new").exists()
 
 
@@ -148,7 +147,7 @@ def _files(folder: Path) -> dict[str, tuple[int, bytes]]:
             for path in folder.rglob("*") if (path.is_symlink() or path.is_file()) and ".git" not in path.parts}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FILES, FILES)
 def test_git_apply_takes_the_diff_back(tmp_path_factory: pytest.TempPathFactory, old: dict[str, str | None],
                                        new: dict[str, str | None]) -> None:
