@@ -82,6 +82,7 @@ class Agent:
         self._interrupted = False  # the running command was asked to stop
         self._expected = False  # a stop from now on is meant for what comes next
         self._told = False  # which rules are ignored
+        self._seen_exports = b""
 
     @property
     def generator(self) -> Generator:
@@ -424,6 +425,7 @@ class Agent:
         finally:
             self._running.clear()
         step.take(done, self.shell.sandbox)
+        self._learn_secrets()
         step.after = self._snapshot("after", step, hooks) if step.snapshot else None
         hooks.finished(step)
         if step.denied:
@@ -433,12 +435,22 @@ class Agent:
         if done.restarted:
             hooks.notice("the shell had died and was started anew; its variables are lost, its folder is kept")
 
+    def _learn_secrets(self) -> None:
+        """A secret that the shell exports is redacted wherever it turns up from now on."""
+        if self.shell.exports != self._seen_exports:
+            from nimllm.tools import exports, redact
+
+            self._seen_exports = self.shell.exports
+            redact.remember_exports(exports.parse(self._seen_exports))
+
     def _snapshot(self, when: str, step: Step, hooks: Hooks) -> str | None:
         """The workspace as it is; without room for it the command still runs, and /undo will not know it."""
         if self.snapshots is None:
             return None
         try:
-            taken = self.snapshots.take(f"{when}: {step.command[:60]}")
+            from nimllm.tools.redact import redact
+
+            taken = self.snapshots.take(f"{when}: {redact(step.command)[:60]}")
             if news := self.snapshots.news(taken):
                 hooks.notice(news)
             return taken

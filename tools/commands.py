@@ -139,6 +139,14 @@ class _Reader:
                 raise _TooDeep
             if node.is_named and node.type not in KNOWN_NODES:
                 self.script.unknown_nodes.add(node.type)
+            if node.type == "comment" and node.start_byte and (root.text or b"")[node.start_byte - 1] not in b" \t\n;&|(":
+                self.script.problem = "it holds a comment that bash does not see as one"  # [ a ]# > y
+            if (
+                node.type in ("word", "number", "variable_name")
+                and not (node.parent is not None and node.parent.type == "expansion")
+                and re.search(r"\s", re.sub(r"\\.", "", _text(node), flags=re.DOTALL))
+            ):
+                self.script.problem = "the parser takes two words for one"  # "ls", newline, "\\rm x"
             if node.type == "heredoc_start" and not _END_WORD.fullmatch(_text(node)):
                 self.script.problem = "the end of its here-document is not a plain word"
             if node.type in ("raw_string", "ansi_c_string") and re.search(r"\$\(|`", _text(node)):

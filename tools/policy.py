@@ -209,6 +209,19 @@ class View:
 
 def look(command: str, workspace: Path | None = None, depth: int = 0) -> View:
     """Parse, follow wrappers (``env``, ``xargs``, ``bash -c``, ``find -exec`` …), and mark what does more than read."""
+    if "\\\n" in command and depth <= MAX_NESTING:
+        # The grammar and bash do not join the same lines: what either of them sees counts.
+        joined, split = (_look(text, workspace, depth) for text in (command.replace("\\\n", ""), command))
+        return View(
+            [*joined.simples, *split.simples],
+            joined.catastrophe or split.catastrophe,
+            joined.problem or split.problem,
+            joined.hazard or split.hazard,
+        )
+    return _look(command, workspace, depth)
+
+
+def _look(command: str, workspace: Path | None, depth: int) -> View:
     script = parse(command)
     view = View([], problem=script.problem)
     if script.problem:

@@ -132,6 +132,7 @@ _HARMLESS = re.compile(
     r"\[redacted.*|[\w.]+\(.*|hidden|prompt|ask|password|passwd|secret|token|key|hash(?:ed)?|field|incorrect|wrong|expired|invalid"
 )
 MASK = "[redacted {kind}]"
+_MASKS = " ".join(MASK.format(kind=kind) for kind in (*_HINTS, "secret", "environment variable"))
 
 
 def find(text: str, known: Iterable[str] | None = None) -> list[Span]:
@@ -139,7 +140,7 @@ def find(text: str, known: Iterable[str] | None = None) -> list[Span]:
     secrets wherever they stand; None: those of this process's environment."""
     small = text.lower()
     found: list[Span] = []
-    values = environment_values() if known is None else known
+    values = (*environment_values(), *_seen) if known is None else known
     for value in values:
         start = text.find(value)
         while start >= 0:
@@ -179,14 +180,44 @@ def find(text: str, known: Iterable[str] | None = None) -> list[Span]:
 
 
 def redact(text: str, known: Iterable[str] | None = None) -> str:
-    """``text`` with every secret replaced by ``[redacted kind]``; redacting twice changes nothing more. ``known`` as
-    :func:`find` has it."""
+    """``text`` with every secret replaced by ``[redacted kind]``; redacting twice changes nothing more.
+
+    ``known`` as :func:`find` has it. Without it, what is found is remembered in this process: an answer that repeats,
+    without the words around it, a password that an output told is redacted, too.
+    """
+    spans = find(text, known)
+    if known is None and spans and remember(text[span.start : span.end] for span in spans):
+        spans = find(text)
     parts, position = [], 0
-    for span in find(text, known):
+    for span in spans:
         parts += [text[position : span.start], MASK.format(kind=span.kind)]
         position = span.end
     parts.append(text[position:])
     return "".join(parts)
+
+
+_seen: dict[str, None] = {}  # values that were found once, oldest first
+MOST_SEEN = 256
+
+
+def remember(values: Iterable[str]) -> bool:
+    """Makes values known in this process, wherever they stand; whether any of them was new. Words are not taken."""
+    new = False
+    for value in values:
+        if not 8 <= len(value) <= 300 or value in _seen or not re.search(r"\d", value) or value.isdigit():
+            continue
+        if not re.search(r"[A-Za-z]", value) or value in _MASKS:
+            continue
+        _seen[value] = None
+        new = True
+        if len(_seen) > MOST_SEEN:
+            del _seen[next(iter(_seen))]
+    return new
+
+
+def remember_exports(values: Mapping[str, str]) -> None:
+    """Makes the secrets among exported variables known: whoever exports one in the shell means to use it there."""
+    remember(value for name, value in values.items() if secret(name, value) and _telling(name, value))
 
 
 def redact_data(value: Any) -> Any:
@@ -212,8 +243,7 @@ def _values(pairs: frozenset[tuple[str, str]]) -> tuple[str, ...]:
     for name, value in pairs:
         if secret(name, value) and _telling(name, value):
             found |= _spellings(value)
-    masks = " ".join(MASK.format(kind=kind) for kind in (*_HINTS, "secret", "environment variable"))
-    return tuple(sorted((value for value in found if value not in masks), key=lambda value: (-len(value), value)))
+    return tuple(sorted((value for value in found if value not in _MASKS), key=lambda value: (-len(value), value)))
 
 
 def _telling(name: str, value: str) -> bool:

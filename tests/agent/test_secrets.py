@@ -11,11 +11,12 @@ import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nimllm.agent.events import EventHooks, Events
-from nimllm.agent.loop import Hooks
+from nimllm.agent.loop import Agent, Hooks
 from nimllm.agent.results import Step
 from nimllm.tools.redact import environment_values, redact
 from tests.agent.terminal import Terminal
@@ -139,9 +140,10 @@ def test_a_session(planted: Path, run_folder: Path, home: Path) -> None:
         terminal.child.close(force=True)
     assert searched(home.parent) >= 4
     assert "password=[redacted" in (home / "history").read_text()
-    # A snapshot must be able to give a file back: it holds what the file held, for its owner alone.
+    # A snapshot must be able to give a file back: it holds what the file held, for its owner alone, and nothing else.
     for path in (home / "snapshots").rglob("*"):
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
+        assert path.is_dir() or not leaks(path.read_bytes().replace(FILE.encode(), b"")), path
 
 
 @pytest.mark.slow
@@ -205,3 +207,17 @@ def test_values_of_the_environment_are_known() -> None:
     assert redact("it is abcd1234efgh.", values) == "it is [redacted environment variable]."
     assert redact("YWJjZDEyMzRlZmdo", values) == "[redacted environment variable]"
     assert redact(redact("x abcd1234efgh sesame!", values), values) == redact("x abcd1234efgh sesame!", values)
+
+
+def test_what_was_told_once_is_known_without_its_words() -> None:
+    assert redact("it was zq81-Kfl2 today") == "it was zq81-Kfl2 today"
+    assert "zq81" not in redact("zq81-Kfl2 … passphrase=zq81-Kfl2")
+    assert "zq81" not in redact("the answer is zq81-Kfl2.")
+    assert redact("password=nothing1", ()) and "nothing1" in redact("is it nothing1?")  # values given: none is kept
+
+
+def test_what_the_shell_exports_is_known(generator: Any, shell: Any) -> None:
+    """A secret of the session's own shell, which neither the environment nor a shape tells of."""
+    agent = Agent(generator, shell, "full")
+    agent.run(Step("read -r MY_API_TOKEN < <(echo plainword-77); export MY_API_TOKEN", by="user"), Hooks())
+    assert "plainword-77" not in redact("it says plainword-77 here")

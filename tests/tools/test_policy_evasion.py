@@ -668,6 +668,15 @@ git am x
 git mergetool
 git send-email
 echo $(>y)
+[ a ]# > y
+ls\n\touch y
+ls # a\n\touch y
+x=1\n\touch y
+{ ls\n\touch y\n}
+ls\n\\ntouch y
+ls # a\\ntouch y
+echo $(ls)# > y
+echo $((1))# > y
 echo "$( >y )"
 cat <(>y)
 echo `>y`
