@@ -133,6 +133,11 @@ class Agent:
         task = _Task([Turn("system", note, tainted=True), Turn("user", request)], result, Stall())
         return self._work(task, hooks, planned=False)
 
+    @property
+    def resumable(self) -> str | None:
+        """The request of the task that :meth:`resume` would go on with."""
+        return self._open.result.request if self._open is not None else None
+
     def resume(self, hooks: Hooks | None = None) -> TaskResult:
         """Goes on with the last task, which ended at a limit: the number of steps, time, or no progress. The user says
         so, and knows better: repetition does not end it any more, only the limits do, counted anew. The result has the

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -273,12 +273,25 @@ class Session:
         if one is not None:
             self.face.say(f"  {visible(one.path.name)}, line {one.line}, names a command for this: "
                           f"!{visible(one.command)}", "dim")
+        self._work(request, lambda hooks: self.agent.task(request, hooks))
+
+    def go_on(self) -> None:
+        """/continue: the last task was ended by a limit, or for want of progress, and the user knows better."""
+        request = self.agent.resumable
+        if request is None:
+            self.face.say("no limit has ended the last task; ask again", "warn")
+        else:
+            self._work(request, self.agent.resume)
+
+    def _work(self, request: str, work: Callable[[EventHooks], TaskResult]) -> None:
         hooks = EventHooks(self.recording, self.face, self.recording.task_started(request))
         with self._interruptible():
-            result = self.agent.task(request, hooks)
+            result = work(hooks)
         self.stopped = result.ended in ("interrupted", "aborted")
         if result.limit:
             self.face.say(result.limit, "warn")
+            if self.agent.resumable is not None:
+                self.face.say("/continue goes on nonetheless", "dim")
             if result.ended == "blocked" and self.mode == "read-only":
                 self.face.say("/mode ask lets you decide", "dim")
         record = self.log.add(result)
@@ -366,7 +379,7 @@ class Session:
         self.agent.generator = model.generator
         fresh = Agent(model.generator, self.agent.shell, self.mode, max_steps=self.args.max_steps,
                       step_timeout=self.args.timeout, task_timeout=self.args.task_timeout,
-                      snapshots=self.agent.snapshots, seed=self.args.seed)
+                      snapshots=self.agent.snapshots, seed=self.args.seed, **equipment.agent_options(self.args))
         fresh.always = self.agent.always
         self.agent = fresh
         self.face.say(f"model {one_line(model.name)}", "dim")

@@ -24,7 +24,8 @@ RESUMABLE = 50  # newest sessions that /resume looks at
 MEMORY_LINES = 20  # of the newest records that /memory lists
 Said = Literal["quit"] | None
 WORDS: dict[str, tuple[str, ...]] = {
-    "/help": (), "/plan": (), "/good": (), "/bad": (), "/memory": ("show ", "revert ", "approve ", "reject "),
+    "/help": (), "/plan": (), "/continue": (), "/good": (), "/bad": (),
+    "/memory": ("show ", "revert ", "approve ", "reject "),
     "/diff": (), "/undo": (), "/log": (), "/export": (), "/resume": (), "/jobs": (), "/kill": (), "/cwd": (),
     "/reset-shell": (), "/mode": MODES, "/model": (), "/status": (), "/verbose": ("on", "off"), "/clear": (),
     "/quit": (), "/exit": (),
@@ -35,6 +36,7 @@ HELP = """\
 say what to do, in words; the agent plans, proposes commands, and asks where it must
   !COMMAND               run a command of yours in the agent's shell (!!COMMAND: without a record)
   /plan REQUEST          what it would do; nothing runs
+  /continue              go on with a task that a limit, or no progress, has ended
   /good  /bad            the last task was right (it is remembered) or wrong
   /memory                what is in the weights; show ID, revert ID, approve ID, reject ID
   /diff [TASK]           what the last task changed in the files
@@ -252,6 +254,11 @@ def _export(session: Session, words: list[str]) -> Said:
     return None
 
 
+def _continue(session: Session, words: list[str]) -> Said:
+    session.go_on()
+    return None
+
+
 def _resume(session: Session, words: list[str]) -> Said:
     """How to go on with an earlier session of this folder: a process has one."""
     from nimllm.agent import sessions
@@ -350,7 +357,8 @@ def _captured(show: Callable[[], None]) -> str:
 
 
 _COMMANDS: dict[str, Callable[[Session, list[str]], Said]] = {
-    "/help": _help, "/plan": _plan, "/good": _good, "/bad": _bad, "/memory": _memory, "/diff": _diff, "/undo": _undo,
+    "/help": _help, "/plan": _plan, "/continue": _continue,
+    "/good": _good, "/bad": _bad, "/memory": _memory, "/diff": _diff, "/undo": _undo,
     "/log": _log, "/export": _export, "/resume": _resume, "/jobs": _jobs, "/kill": _kill, "/cwd": _cwd,
     "/reset-shell": _reset_shell, "/mode": _mode, "/model": _model, "/status": _status, "/verbose": _verbose,
     "/clear": _clear, "/quit": _quit, "/exit": _quit,

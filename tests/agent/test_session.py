@@ -133,6 +133,15 @@ def test_slash_commands(terminal: Terminal, run_folder: Path, home: Path) -> Non
     assert not (home / "tasks").exists() or not _records(home)  # none of it was a task
 
 
+def test_a_task_that_got_nowhere_goes_on_when_told(terminal: Terminal, home: Path) -> None:
+    terminal.do("/continue")
+    terminal.do("where am I, again and again")
+    assert "nothing has changed in between" in terminal.text and "/continue goes on" in terminal.text
+    terminal.do("/continue")
+    first, second = _records(home)
+    assert (first["request"], first["ended"]) == (second["request"], "loop") and second["ended"] != "loop"
+
+
 def test_a_message_may_begin_with_a_path(terminal: Terminal, home: Path) -> None:
     terminal.do("/etc/hostname is what?")
     assert "no command" not in terminal.screen and _records(home)[0]["request"] == "/etc/hostname is what?"
