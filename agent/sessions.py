@@ -187,8 +187,11 @@ def recover() -> int:
                 path.unlink(missing_ok=True)  # killed before its first line
             continue
         try:
-            mend(opened)
-            mended += 1
+            if read(path).tasks:
+                mend(opened)
+                mended += 1
+            else:
+                path.unlink(missing_ok=True)  # killed before anything was asked
         finally:
             opened.close()
     return mended

@@ -22,6 +22,7 @@ from nimllm.tools.snapshots import Pair, Snapshots, Undone
 
 LOOKED_AT = 1000  # newest records that are searched
 SHOWN = 40  # paths that are listed
+LISTED = 100  # tasks
 WORDS = {"removed": "removed", "restored": "put back", "mode": "rights put back", "left": "left alone"}
 WOULD = {"removed": "would remove", "restored": "would put back", "mode": "would chmod", "left": "leaves alone"}
 QUIET = "it is already as it was"
@@ -98,11 +99,16 @@ def changed(record: TaskRecord) -> int:
     except NimError:
         return 0
     try:
+        return _count(record, shots)
+    finally:
+        shots.close()
+
+
+def _count(record: TaskRecord, shots: Snapshots) -> int:
+    try:
         return len({change.path for pair in steps(record) for change in shots.between(*pair)})
     except NimError:
         return 0
-    finally:
-        shots.close()
 
 
 def undo(record: TaskRecord, dry_run: bool = False) -> Undo:
@@ -176,7 +182,19 @@ def main(args: Namespace) -> int:
 
 
 def _list(workspace: Path, as_json: bool) -> int:
-    rows = [(record, changed(record)) for record in tasks(workspace)]
+    opened: dict[str, Snapshots] = {}
+    rows = []
+    for record in tasks(workspace):
+        if record.workspace not in opened:
+            try:
+                opened[record.workspace] = open_snapshots(record.workspace)
+            except NimError:
+                continue
+        rows.append((record, _count(record, opened[record.workspace])))
+        if len(rows) == LISTED:
+            break
+    for shots in opened.values():
+        shots.close()
     if as_json:
         print(json.dumps([{"task": record.id, "kind": record.kind, "time": record.time, "request": record.request,
                            "commands": [command.command for command in record.commands], "paths": count}

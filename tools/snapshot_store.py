@@ -153,13 +153,21 @@ class Store:
         changed: dict[str, Entry | None] | None = None
         if before is not None and depth < DEPTH:
             old = before.entries
-            changed = {path: entry for path, entry in tree.entries.items() if old.get(path) is not entry}
+            changed = {path: entry for path, entry in tree.entries.items()
+                       if (was := old.get(path)) is not entry and was != entry}
             changed |= {path: None for path in old if path not in tree.entries}
         if changed is None or 2 * len(changed) > len(tree.entries) + 16:
             parent, depth, changed = "", 0, dict(tree.entries)
         notes = {"skipped": tree.skipped, "unlisted": tree.unlisted}
         self._db.execute("INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                          (id, label, when, tree.taken_ns, parent, depth, _packed(changed), _packed(notes)))
+
+    def unchanged(self, before: str, after: str) -> bool:
+        """Whether ``after`` is known to be the same as ``before`` without reading either (False: it must be looked
+        at)."""
+        with self._lock, self._told():
+            row = self._db.execute("SELECT parent, entries FROM snapshots WHERE id = ?", (after,)).fetchone()
+        return row is not None and row[0] == before and row[1] == _NOTHING
 
     def tree(self, id: str) -> Tree:
         """NimError (CONFIG) when there is none, or it cannot be read."""
@@ -220,3 +228,6 @@ def _packed(value: object) -> bytes:
 
 def _unpacked(data: bytes) -> dict[str, Any]:
     return json.loads(zlib.decompress(data))  # type: ignore[no-any-return]
+
+
+_NOTHING = _packed({})

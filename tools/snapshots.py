@@ -182,6 +182,8 @@ class Snapshots:
 
     def between(self, before: str, after: str) -> list[Change]:
         """What changed between two snapshots."""
+        if self.store.unchanged(before, after):
+            return []
         return compare(self._tree(before), self._tree(after))
 
     def pieces(self, steps: Sequence[Pair]) -> Iterator[Piece]:

@@ -553,6 +553,7 @@ def test_undo_is_exact_whatever_was_done(
     play(work, second)
     after = shots.take("after")
     assert bool(shots.between(before, after)) == (picture(work) != was)
+    assert shots.between(after, again := shots.take("nothing was done")) == [] and shots.store.unchanged(after, again)
     shots.undo(before, after)
     assert picture(work) == was
     assert shots.changes(before) == []
