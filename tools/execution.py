@@ -93,6 +93,7 @@ class Execution:
         self._rung, self._next_rung = 0, 0.0
         self._signalled: dict[int, processes.Entry] = {}
         self._ends_of_file = 0
+        self._waited = False
         self._started = self._wrote_at = time.monotonic()
         channel.begin(self.token)
 
@@ -258,6 +259,9 @@ class Execution:
         quoted = f' ("{said}")' if said else ""
         use = bash.terminal_use()
         lines, echoes = bash.terminal_mode()
+        if use and not said and not self._waited:  # the question may still be on its way through the kernel
+            self._waited = True
+            return
         if _PASSWORD.search(said) and (use or bash.foreground() != bash.group):
             self._stop(f"it asked for a password{quoted}, and nobody types one here")
         elif use and not lines:
