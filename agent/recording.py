@@ -102,7 +102,8 @@ class Recording:
                 lines.append(f"the folder {cwd} is gone; now in {agent.shell.cwd}")
         agent.always += [str(rule) for rule in state.get("always") or () if rule not in agent.always]
         if values or agent.always:
-            known = [f"{len(values)} exported variables" if values else "",
+            count = len(values)
+            known = [f"{count} exported variable{'s' if count > 1 else ''}" if values else "",
                      f"always allowed: {', '.join(agent.always)}" if agent.always else ""]
             lines.append("restored: " + "; ".join(part for part in known if part))
         return lines
