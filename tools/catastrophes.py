@@ -55,7 +55,9 @@ def _command(words: Sequence[str], simple: Simple, workspace: Path | None) -> st
     if name in ("find", "fd", "fdfind"):
         return _finds(args, workspace)
     if name in ("chmod", "chown", "chgrp", "setfacl", "chattr"):
-        if _flag(args, "R", "recursive") and any(dangerous(word, None) for word in _plain(args)[1:]):
+        if _flag(args, "R", "recursive") and any(
+            dangerous(word, None) not in ("", "all of the current folder") for word in _plain(args)[1:]
+        ):
             return "it changes the rights of a whole system or home folder"
     elif name == "mv":
         if any(dangerous(word, workspace) for word in _plain(args)[:-1]):

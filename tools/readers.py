@@ -296,9 +296,23 @@ def _command(args: list[str]) -> str:
     return _reads(args) if args and not args[0].startswith("-") else "command with options is not known to only read"
 
 
-def _one_operand(args: list[str]) -> str:
-    plain = [word for word in args if not word.startswith("-")]
+def _one_operand(args: list[str], takes: str = "fsw") -> str:
+    """For programs whose second operand is written; ``takes``: the options that have a value of their own."""
+    rest, plain = list(args), []
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            plain += rest
+            break
+        if word == "-" or not word.startswith("-"):
+            plain.append(word)
+        elif len(word) == 2 and word[1] in takes and rest:
+            rest.pop(0)
     return "its second operand is a file it writes" if len(plain) > 1 else _open(args)
+
+
+def _xxd(args: list[str]) -> str:
+    return "xxd -r writes" if any(re.match(r"-\w*r", word) for word in args) else _one_operand(args, "slcgonR")
 
 
 def _printf(args: list[str]) -> str:
@@ -400,7 +414,7 @@ _CHECKS: dict[str, Callable[[list[str]], str]] = {
     "printf": _printf,
     "read": _read,
     "uniq": _one_operand,
-    "xxd": lambda args: "xxd -r writes" if any(re.match(r"-\w*r", word) for word in args) else _one_operand(args),
+    "xxd": _xxd,
     "sort": _without("--output", "o", "--compress-program", "--files0-from", "T", "--temporary-directory"),
     "rg": _without("--pre", "--hostname-bin", "z", "--search-zip"),
     "tree": _without("o", "R"),

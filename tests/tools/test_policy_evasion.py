@@ -669,6 +669,10 @@ git mergetool
 git send-email
 echo $(>y)
 [ a ]# > y
+xxd - y
+uniq - y
+uniq -- -f y
+xxd -s 1 f y
 ls\n\touch y
 ls # a\n\touch y
 x=1\n\touch y
@@ -1041,6 +1045,60 @@ locale; tty; stty -a
 pip list; pip show x
 """.strip("\n").split("\n")
 
+# Work, and words about catastrophes: auto runs it unasked.
+WORK = r"""
+git commit -m "fix: rm -rf / is refused"
+git commit -am 'do not run rm -rf ~ in CI'
+git tag -a v1 -m 'rm -rf / fixed'
+echo 'rm -rf /' > notes.md
+cat > x.sh <<EOF\nrm -rf /\nEOF
+grep -rn 'rm -rf /' . > found.txt
+sed -i 's/rm -rf/rm -r/' f
+sed -i 's|/usr/bin|/usr/local/bin|g' *.py
+awk '/rm -rf/ {print > "x"}' f
+python3 -c "print('rm -rf build')"
+python3 script.py --note 'rm -rf build'
+python3 - <<'EOF'\nimport json\nprint(json.dumps({"a": 1}), file=open("x", "w"))\nEOF
+make clean
+tar czf a.tgz --exclude='*.pyc' src
+tar xzf a.tgz -C out
+curl -o x https://example.org/a
+docker run --rm alpine ls
+find . -name '*.tmp' -exec rm {} +
+find build -type f -delete
+xargs -a list.txt rm -f
+ls *.bak | xargs rm -f
+rsync -a --delete src/ dst/
+pip install -r requirements.txt
+npm install && npm run build
+cargo build --release
+git rebase -i HEAD~3
+git config user.name me
+git remote add origin x
+git submodule update --init
+ssh-keygen -t ed25519 -f key -N ''
+gcc -o x x.c -Wall
+./configure --prefix=$PWD/out && make -j4 && make install
+for f in *.txt; do mv "$f" "${f%.txt}.md"; done
+while read -r f; do rm "$f"; done < list
+rm -rf "$PWD/build"
+rm -rf node_modules dist
+cp -r src backup && rm -r old
+mv src/* lib/
+chmod -R u+rwX .
+env FOO=1 make test
+timeout 60 pytest -x
+time make
+nohup python3 server.py > log 2>&1 &
+kill %1
+trap 'rm -f "$tmp"' EXIT
+tmp=$(mktemp) && sort f > "$tmp" && mv "$tmp" f
+sqlite3 x.db 'create table t (a int)'
+perl -pi -e 's/a/b/' f
+awk '{print $1}' f > g
+vim -es -c 'g/x/d' -c wq f
+""".strip("\n").split("\n")
+
 # Beginnings that somebody may have accepted for good.
 BENIGN = (
     "ls|cat|echo|wc|head|grep|find|find .|sed|sed -n|awk|gawk|mawk|sort|uniq|xxd|git|git log|git status|git diff|git show|git grep|"
@@ -1094,6 +1152,11 @@ def test_what_only_reads_does_not_ask(line: str) -> None:
         verdict = judge(everyday(line), mode)
         assert verdict.action == "run", verdict
 
+
+
+@pytest.mark.parametrize("line", WORK)
+def test_work_is_not_held_up_in_auto(line: str) -> None:
+    assert judge(everyday(line), "auto").action == "run"
 
 
 # ---- properties --------------------------------------------------------------------------------------------------
