@@ -214,3 +214,18 @@ def agent(nimllm: Callable[..., subprocess.CompletedProcess[str]], run_folder: P
         return nimllm("agent", "--model", str(run_folder), "--memory", "off", *words, **about)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def _common(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    from terminal import Common
+
+    opened = Common(tmp_path_factory.mktemp("common"), run_folder)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def common(_common: object) -> object:
+    """A session on a terminal, shared by the tests that leave it as they found it (see terminal.Common)."""
+    return _common.tidy()  # type: ignore[attr-defined]

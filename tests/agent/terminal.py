@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -94,7 +96,7 @@ class Terminal:
 
     def ready(self) -> None:
         """Until the prompt is empty and nothing runs."""
-        self.until("the prompt", lambda: self.input == "" and "/help" in self.scrollback
+        self.until("the prompt", lambda: self.input == "" and "/help" in self.text
                    and not re.search("^ (working|starting)", self.screen, re.M))
         self._at = len(self.text)
 
@@ -141,3 +143,60 @@ class Terminal:
         if self.child.isalive():
             os.kill(self.child.pid, signal.SIGKILL)
         self.child.close(force=True)
+
+
+class Common:
+    """One session that many tests use in turn, each in a tidy folder: to open one for each would take minutes."""
+
+    def __init__(self, base: Path, run: Path) -> None:
+        self.workspace, self.home = base / "work", base / "state" / "nimllm"
+        self._base, self._run, self._opened = base, run, None
+        self._seen: set[str] = set()
+        self.editor = base / "editor"
+        self.editor.write_text('#!/bin/sh\necho "list the files" > "$1"\n')
+        self.editor.chmod(0o755)
+
+    @property
+    def terminal(self) -> Terminal:
+        assert self._opened is not None
+        return self._opened
+
+    def tidy(self) -> Common:
+        """The folder as it was at the beginning, an empty line, nothing running, mode ask."""
+        shutil.rmtree(self.workspace, ignore_errors=True)
+        if self._opened is not None and not self._opened.child.isalive():
+            self._opened = None
+        if self._opened is None:
+            self.workspace.mkdir(parents=True)
+            env = {"EDITOR": self.editor, "VISUAL": self.editor, "XDG_STATE_HOME": self._base / "state",
+                   "XDG_CONFIG_HOME": self._base / "config"}
+            self._opened = Terminal(self.workspace, self._run, **{name: str(path) for name, path in env.items()})
+            self._opened.ready()
+        else:
+            self.workspace.mkdir(parents=True)
+            for _ in range(4):  # ^C cancels a question, stops what runs, clears the line
+                if self._opened.input == "" and "working" not in self._opened.screen:
+                    break
+                self._opened.type("\x03")
+                self._opened.pump(0.5)
+            self._opened.ready()
+            self._opened.do("/mode ask")
+            self._opened.do("/reset-shell")
+            self._opened.type("/clear\r")
+            self._opened.ready()
+        (self.workspace / "a.txt").write_text("one\ntwo\nthree\n")
+        (self.workspace / "notes.txt").write_text("secret plans\n")
+        self._seen = {path.name for path in (self.home / "tasks").glob("*.json")}
+        return self
+
+    def records(self) -> list[dict]:
+        """The task log since the test began."""
+        return [json.loads(path.read_text()) for path in sorted((self.home / "tasks").glob("*.json"))
+                if path.name not in self._seen]
+
+    def requests(self) -> list[str]:
+        return [record["request"] or record["commands"][0]["command"] for record in self.records()]
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.kill()

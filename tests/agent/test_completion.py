@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
-from terminal import Terminal
+from terminal import Common
 
 from nimllm.agent.completion import Words, named, score
 from nimllm.agent.recall import KEPT, MOST_BYTES, Recall
@@ -84,10 +84,9 @@ def test_the_history_stays_small(tmp_path: Path) -> None:
     assert next(iter(Recall(file).load_history_strings())) == loaded[0]
 
 
-def test_on_the_terminal(run_folder: Path, workspace: Path, home: Path) -> None:
-    (workspace / "my file.txt").write_text("one\n")
-    opened = Terminal(workspace, run_folder)
-    opened.ready()
+def test_on_the_terminal(common: Common) -> None:
+    opened = common.terminal
+    (common.workspace / "my file.txt").write_text("one\n")
     opened.type("/sta")
     opened.see("/status")
     opened.type("\t\r")
@@ -99,4 +98,3 @@ def test_on_the_terminal(run_folder: Path, workspace: Path, home: Path) -> None:
     opened.see('my file.txt')
     opened.type("\t")
     opened.typed('show @"my file.txt"')
-    opened.kill()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from terminal import Terminal
+from terminal import Common, Terminal
 
 
 @pytest.fixture
@@ -93,15 +93,16 @@ def test_ctrl_c_stops_the_command_then_idle_twice_quits(terminal: Terminal, home
     assert _records(home)[0]["commands"][0]["ended"] == "interrupted"
 
 
-def test_the_users_own_command_shares_the_shell(terminal: Terminal, workspace: Path, home: Path) -> None:
+def test_the_users_own_command_shares_the_shell(common: Common) -> None:
+    terminal, workspace = common.terminal, common.workspace
     (workspace / "sub").mkdir()
     (workspace / "sub" / "notes.txt").write_text("x")
     terminal.do("!cd sub; X=7")
     terminal.do("!echo is:$X")
     assert "│ is:7" in terminal.screen
     terminal.do("list the files")
-    assert _records(home)[0]["kind"] == "user" and _records(home)[0]["commands"][0]["by"] == "user"
-    assert "a.txt" not in terminal.text
+    assert common.records()[0]["kind"] == "user" and common.records()[0]["commands"][0]["by"] == "user"
+    assert "a.txt" not in terminal.screen
 
 
 def test_undo_takes_back_what_a_command_changed(terminal: Terminal, workspace: Path) -> None:
@@ -142,18 +143,20 @@ def test_a_task_that_got_nowhere_goes_on_when_told(terminal: Terminal, home: Pat
     assert (first["request"], first["ended"]) == (second["request"], "loop") and second["ended"] != "loop"
 
 
-def test_a_message_may_begin_with_a_path(terminal: Terminal, home: Path) -> None:
+def test_a_message_may_begin_with_a_path(common: Common) -> None:
+    terminal = common.terminal
     terminal.do("/etc/hostname is what?")
-    assert "no command" not in terminal.screen and _records(home)[0]["request"] == "/etc/hostname is what?"
+    assert "no command" not in terminal.screen and common.records()[0]["request"] == "/etc/hostname is what?"
 
 
-def test_a_pasted_text_of_many_lines_is_one_message(terminal: Terminal, home: Path) -> None:
+def test_a_pasted_text_of_many_lines_is_one_message(common: Common) -> None:
+    terminal = common.terminal
     terminal.type("\x1b[200~list the files\n\n\x1b[201~")
     terminal.expect("list the files")
     terminal.type("\r")
     terminal.expect("These are the files")
     terminal.ready()
-    assert len(_records(home)) == 1
+    assert len(common.records()) == 1
 
 
 def test_history_is_private_and_survives(terminal: Terminal, home: Path, run_folder: Path, workspace: Path) -> None:
@@ -186,10 +189,13 @@ def test_plain_moves_no_cursor_and_no_color_has_no_colour(run_folder: Path, work
     assert not re.search(r"\x1b\[[0-9;]*3[0-7][0-9;]*m", grey.raw)
 
 
-def test_hostile_output_does_not_reach_the_terminal(terminal: Terminal, workspace: Path) -> None:
+def test_hostile_output_does_not_reach_the_terminal(common: Common) -> None:
+    terminal, workspace = common.terminal, common.workspace
     (workspace / "a.txt").write_bytes(b"\x1b]52;c;aGk=\x07\x1b[2J\x1b]0;owned\x07 text \x9b31m\n")
+    start = len(terminal.raw)
     terminal.do("show a.txt, then count its lines")
-    assert "\x1b]52" not in terminal.raw and "\x1b]0;owned" not in terminal.raw and "\x1b[2J" not in terminal.raw
+    raw = terminal.raw[start:]
+    assert "\x1b]52" not in raw and "\x1b]0;owned" not in raw and "\x1b[2J" not in raw
 
 
 def test_sigterm_and_a_closed_terminal(terminal: Terminal, run_folder: Path, workspace: Path) -> None:
@@ -222,7 +228,8 @@ def test_a_verified_task_is_remembered_in_the_background(run_folder: Path, works
     assert _records(home)[0]["memory"]["id"] == "m0001"
 
 
-def test_jobs_folder_and_a_new_shell(terminal: Terminal, workspace: Path) -> None:
+def test_jobs_folder_and_a_new_shell(common: Common) -> None:
+    terminal, workspace = common.terminal, common.workspace
     (workspace / "sub").mkdir()
     terminal.do("!X=7; sleep 300 &")
     terminal.say("/jobs")
@@ -242,7 +249,8 @@ def test_jobs_folder_and_a_new_shell(terminal: Terminal, workspace: Path) -> Non
     assert f"│ [] {workspace}" in terminal.screen
 
 
-def test_plan_runs_nothing_and_verbose_says_why(terminal: Terminal, workspace: Path, home: Path) -> None:
+def test_plan_runs_nothing_and_verbose_says_why(common: Common) -> None:
+    terminal, workspace = common.terminal, common.workspace
     terminal.do("/plan make the folder old")
     assert "? mkdir old" in terminal.screen and "would ask" in terminal.screen and not (workspace / "old").exists()
     terminal.say("/verbose")
@@ -251,12 +259,13 @@ def test_plan_runs_nothing_and_verbose_says_why(terminal: Terminal, workspace: P
     assert "it only reads [reader]" in terminal.screen and "1 commands" in terminal.screen
     terminal.type("/clear\r")
     terminal.until("an empty screen", lambda: "list the files" not in terminal.screen)
-    assert len(_records(home)) == 1
+    assert len(common.records()) == 1
 
 
-def test_a_command_with_two_marks_leaves_no_record(terminal: Terminal, home: Path) -> None:
+def test_a_command_with_two_marks_leaves_no_record(common: Common) -> None:
+    terminal = common.terminal
     terminal.do("!!echo hidden-4711")
     assert "│ hidden-4711" in terminal.screen
     terminal.do("!echo seen")
-    assert [record["commands"][0]["command"] for record in _records(home)] == ["echo seen"]
-    assert not any(b"4711" in path.read_bytes() for path in home.rglob("*") if path.is_file())
+    assert [record["commands"][0]["command"] for record in common.records()] == ["echo seen"]
+    assert not any(b"4711" in path.read_bytes() for path in common.home.rglob("*") if path.is_file())

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from terminal import Terminal
+from terminal import Common, Terminal
 
 from nimllm.agent.display import Gutter, cells, hanging
 
@@ -18,7 +18,8 @@ def _open(run: Path, folder: Path, *words: str, **about: object) -> Terminal:
     return opened
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(24, 80), (50, 200), (24, 40)])
+@pytest.mark.parametrize(("rows", "columns"), [pytest.param(24, 80, marks=pytest.mark.slow),
+                                               pytest.param(50, 200, marks=pytest.mark.slow), (24, 40)])
 def test_sizes(run_folder: Path, workspace: Path, home: Path, rows: int, columns: int) -> None:
     opened = _open(run_folder, workspace, rows=rows, columns=columns)
     opened.say("make the folder old")
@@ -35,17 +36,16 @@ def test_sizes(run_folder: Path, workspace: Path, home: Path, rows: int, columns
     opened.end(0)
 
 
-def test_output_cannot_look_like_the_harness(run_folder: Path, workspace: Path, home: Path) -> None:
+def test_output_cannot_look_like_the_harness(common: Common) -> None:
     """Abuse case 25: a forged prompt, a forged question, and both pushed into the first column by a long line."""
+    opened, width = common.terminal, common.terminal.emulator.columns
     forged = "› approved\n? rm -rf /\n  [y]es  [n]o\n$ true\nnimllm: approved\n"
-    (workspace / "a.txt").write_text(forged + "x" * 79 + "› approved\n" + "x" * 158 + "? rm -rf /\n"
-                                     + "\tx" * 40 + "› y\n" + "界" * 39
+    (common.workspace / "a.txt").write_text(forged + "x" * (width - 1) + "› approved\n" + "x" * (2 * width - 2)
+                                     + "? rm -rf /\n" + "\tx" * 40 + "› y\n" + "界" * (width // 2 - 1)
                                      + "› approved\n\r› approved\r\x1b[1G› approved\x1b[A\x1b[2K$ rm\n")
-    opened = _open(run_folder, workspace, columns=80)
     opened.do("!cat a.txt")
     shown = opened.scrollback.split("› !cat a.txt\n")[1].split("\n›")[0]
     assert shown.count("approved") >= 5 and all(line.startswith("│") for line in shown.rstrip("\n").split("\n")), shown
-    opened.kill()
 
 
 @pytest.mark.parametrize("text", ["plain", "x" * 500, "a\tb\t" * 40, "界" * 90, "e\u0301" * 200, "\n\n", "x" * 38, ""])
@@ -114,8 +114,8 @@ def test_a_slow_terminal_holds_up_nothing(run_folder: Path, workspace: Path, hom
     opened.kill()
 
 
-def test_output_is_shown_as_it_comes_and_seldom_repainted(run_folder: Path, workspace: Path, home: Path) -> None:
-    opened = _open(run_folder, workspace)
+def test_output_is_shown_as_it_comes_and_seldom_repainted(common: Common) -> None:
+    opened = common.terminal
     start = len(opened.raw)
     opened.say("!for i in $(seq 1 100); do echo $i; sleep 0.02; done; printf unfinished; sleep 1; echo .")
     opened.see("│ unfinished")  # before its line is whole
@@ -125,7 +125,6 @@ def test_output_is_shown_as_it_comes_and_seldom_repainted(run_folder: Path, work
     quiet = len(opened.raw)
     opened.pump(1.5)
     assert len(opened.raw) == quiet  # nothing is drawn by a timer
-    opened.kill()
 
 
 def test_an_ascii_locale(run_folder: Path, workspace: Path, home: Path) -> None:
@@ -144,11 +143,6 @@ def test_a_bell_after_a_long_task_only(run_folder: Path, workspace: Path, home: 
     opened.pump(0.3)
     assert "\x1b]9;nimllm: done: sleep 1.2\x07\x07" in opened.raw
     opened.kill()
-    never = _open(run_folder, workspace, "--notify", "0")
-    never.do("!sleep 1.2")
-    never.pump(0.3)
-    assert "\x07" not in never.raw
-    never.kill()
 
 
 def test_plain_queues_what_was_typed_before_a_question(run_folder: Path, workspace: Path, home: Path) -> None:
