@@ -182,7 +182,8 @@ class Common:
             self._opened.ready()
             self._opened.do("/mode ask")
             self._opened.do("/reset-shell")
-            self._opened.type("/clear\r")
+            self._opened.say("/clear")
+            self._opened.until("an empty screen", lambda: "/reset-shell" not in self._opened.screen)  # type: ignore
             self._opened.ready()
         (self.workspace / "a.txt").write_text("one\ntwo\nthree\n")
         (self.workspace / "notes.txt").write_text("secret plans\n")
