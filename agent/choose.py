@@ -202,14 +202,15 @@ def failed(trial: Trial, request: str = "") -> bool:
 def agree(candidates: Sequence[Candidate], request: str = "") -> Candidate:
     """The candidate that most of the samples agree with; of equals the likelier one. Sets every ``score``.
 
-    One that failed loses to all that did not, unless all that were tried did.
+    One that failed loses to all that did not, when one of those did or showed something: doing nothing is no success.
     """
     for one in candidates:
         one.score = float(one.weight)
         for two in candidates:
             if two is not one and one.trial is not None and two.trial is not None and one.trial.ran and two.trial.ran:
                 one.score += two.weight * likeness(one.trial, two.trial)
-    good = [one for one in candidates if one.trial is not None and one.trial.ran and not failed(one.trial, request)]
+    good = [one for one in candidates if one.trial is not None and one.trial.ran and not failed(one.trial, request)
+            and (one.trial.changes or one.trial.out.strip() or one.trial.status)]
     bad = [one for one in candidates if one.trial is not None and one.trial.ran and failed(one.trial, request)]
     pool = [one for one in candidates if not any(one is other for other in bad)] if good else candidates
     return max(pool, key=lambda one: (one.score, one.logprob))

@@ -130,6 +130,8 @@ def test_failing_loses_unless_all_fail() -> None:
     candidates[0].trial = trial(err="mv: cannot stat 'old': No such file or directory\n", status=1)
     candidates[1].trial = trial(y="file 644 1")
     assert agree(candidates, "rename it").command == "cp x y"
+    candidates[1].trial = trial()  # it found nothing to do, and said so by silence
+    assert agree(candidates, "rename it").command == "mv old new"
     candidates[1].trial = trial(err="cp: something else\n", status=1)
     assert agree(candidates, "rename it").command == "mv old new"
 
