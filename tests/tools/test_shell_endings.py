@@ -24,7 +24,7 @@ STUBBORN = {
     "sleep": "sleep @.5",
     "find": "find / -name @no-such-name @NICE@",
     "a python loop": "python3 -c 'while True: @ + 1'",
-    "a child that ignores SIGINT and SIGTERM": "python3 -c 'import signal, time; [signal.signal(s, signal.SIG_IGN) for s in (2, 15)]; time.sleep(@.5)'",
+    "a child that ignores SIGINT and SIGTERM": "python3 -c 'import signal, time; [signal.signal(s, signal.SIG_IGN) for s in (2, 15)]; print(\"ready\", flush=True); time.sleep(@.5)'",
     "a daemon": "(setsid sh -c 'trap \"\" HUP INT TERM; while :; do sleep @.5; done' >/dev/null 2>&1 &); sleep @.25",
 }
 
@@ -41,18 +41,21 @@ def holders(mark: str) -> list[int]:
 def interrupted(shell: Shell, command: str, mark: str) -> float:
     """Seconds from ^C, asked for once, to the last process of the command being gone."""
     asked: list[float] = []
+    ready = threading.Event()  # a child that ignores signals says when it does
 
     def ask() -> None:
+        if "ready" in command:
+            ready.wait(20)
         until = time.monotonic() + 10
         while not holders(mark) and time.monotonic() < until:
             time.sleep(0.01)
-        time.sleep(0.6 if "python3" in command else 0.1)  # it has begun to ignore what it ignores
+        time.sleep(0.3 if "python3" in command else 0.1)
         asked.append(time.monotonic())
         shell.interrupt()
 
     thread = threading.Thread(target=ask)
     thread.start()
-    done = shell.run(command, timeout=30)
+    done = shell.run(command, timeout=30, on_output=lambda text: ready.set())
     thread.join()
     while (left := holders(mark)) and time.monotonic() < asked[0] + 10:
         time.sleep(0.01)
