@@ -111,7 +111,9 @@ def main() -> None:
                       color_system="truecolor")
     for row in rows:
         console.print(row, no_wrap=True, overflow="crop")
-    args.out.write_text(console.export_svg(title="nimllm --agent", unique_id="nimllm"), "utf-8")
+    picture = console.export_svg(title="nimllm --agent", unique_id="nimllm")
+    picture = re.sub(r"@font-face {[^}]*}\s*", "", picture)  # rich's come from another host
+    args.out.write_text(picture, "utf-8")
     print(f"{args.out}: {len(rows)} rows")
 
 

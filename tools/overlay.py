@@ -57,7 +57,8 @@ _PR_SET_PDEATHSIG = 1
 
 # The exports come by a descriptor: they may be longer than an argument can be. The dates make commits of two trials
 # equal.
-_SCRIPT = r"""@ULIMITS@
+_SCRIPT = r"""read -t 0 <&@GATE@ && exit 125; exec @GATE@<&-
+@ULIMITS@
 . /dev/fd/@FD@ 2>/dev/null; exec @FD@<&-
 builtin cd -- "$2" 2>/dev/null || exit 125
 export GIT_AUTHOR_DATE="${GIT_AUTHOR_DATE-@DATE@}" GIT_COMMITTER_DATE="${GIT_COMMITTER_DATE-@DATE@}"
@@ -185,6 +186,7 @@ class Overlay:
             return Trial(command, ended="timeout")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         memory = os.memfd_create("exports", os.MFD_CLOEXEC)
+        gate = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)  # the child puts another file in its place
         child: subprocess.Popen[bytes] | None = None
         uppers: list[int] = []
         lowers: list[int] = []  # only where folders are copied
@@ -194,13 +196,13 @@ class Overlay:
             roots = self._roots()
             if copies:
                 lowers += [os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for root in roots]
-            layers = _Layers(roots, self.private, theirs, copies)
+            layers = _Layers(roots, self.private, theirs, copies, gate)
             env = {"PATH": self._env["PATH"]} if exports else self._env
             try:
-                with self.sandbox.launch(self._inner(command, cwd, memory, began), self.private) as launch:
+                with self.sandbox.launch(self._inner(command, cwd, memory, gate, began), self.private) as launch:
                     child = subprocess.Popen(self._argv(launch.argv, lowers), stdin=subprocess.DEVNULL,
                                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd="/",
-                                             pass_fds=(memory, *launch.fds, *lowers), preexec_fn=layers.enter,
+                                             pass_fds=(memory, gate, *launch.fds, *lowers), preexec_fn=layers.enter,
                                              start_new_session=True)
             except (OSError, subprocess.SubprocessError) as error:
                 said = _received(ours)[0] or str(error)
@@ -224,14 +226,14 @@ class Overlay:
         finally:
             if child is not None:
                 _end(child)
-            for fd in (memory, *uppers, *lowers):
+            for fd in (memory, gate, *uppers, *lowers):
                 os.close(fd)
             ours.close()
             theirs.close()
 
-    def _inner(self, command: str, cwd: Path, exports: int, began: float) -> list[str]:
+    def _inner(self, command: str, cwd: Path, exports: int, gate: int, began: float) -> list[str]:
         script = (_SCRIPT.replace("@ULIMITS@", self.sandbox.limits.ulimits()).replace("@FD@", str(exports))
-                  .replace("@DATE@", f"@{int(began)} +0000"))
+                  .replace("@GATE@", str(gate)).replace("@DATE@", f"@{int(began)} +0000"))
         return [self._bash, "--norc", "--noprofile", "-c", script, "bash", command, str(cwd)]
 
     def _argv(self, argv: list[str], lowers: Sequence[int]) -> list[str]:
@@ -248,7 +250,9 @@ class Overlay:
 class _Layers:
     """The forked child's part: namespaces and mounts. All that can be prepared is prepared before the fork."""
 
-    def __init__(self, roots: Sequence[Path], private: Path | None, report: socket.socket, copies: bool) -> None:
+    def __init__(self, roots: Sequence[Path], private: Path | None, report: socket.socket, copies: bool,
+                 gate: int) -> None:
+        self.gate = gate
         self.roots = [os.fsencode(root) for root in roots]
         self.private = os.fsencode(private) if private else None
         self.report, self.copies = report, copies
@@ -259,7 +263,9 @@ class _Layers:
     def enter(self) -> None:
         """Becomes two processes: the one that returns is the first of a process namespace, and all others end with it;
         the other one waits for it. Each is killed with its parent: bubblewrap's own --die-with-parent comes into force
-        only when its mounts are done, so a harness that is killed before that would leave them running."""
+        only when its mounts are done, so a harness that is killed before that would leave them running. bubblewrap's
+        change of rights undoes it for a moment; what dies then is seen at the gate, a pipe whose other end is held by
+        the one that waits: the script looks there before it runs the command."""
         try:
             uppers = self._enter()
             self.report.sendmsg([b"ok"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", uppers))])
@@ -277,6 +283,7 @@ class _Layers:
         self.libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if select.select([heard], [], [], 0)[0]:  # the other end is closed: it died before the line above
             os._exit(1)
+        os.dup2(heard, self.gate)
         os.close(heard)
 
     def _enter(self) -> list[int]:

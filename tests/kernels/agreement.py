@@ -20,18 +20,18 @@ def isas() -> list[str]:
         ISAS[-1]]
 
 
-def close(got: Tensor, want: Tensor, factor: float, what: str = "") -> None:
-    """Within ``factor`` epsilons of got's dtype, of the largest value."""
+def close(got: Tensor, want: Tensor, factor: float, what: str = "", least: float = 1e-3) -> None:
+    """Within ``factor`` epsilons of got's dtype, of the largest value or of ``least``: terms of that size may cancel."""
     assert got.shape == want.shape, f"{what}: {tuple(got.shape)}, not {tuple(want.shape)}"
     if not got.numel():
         return
     error = (got.double() - want.double()).abs().max().item()
-    limit = factor * EPS[got.dtype] * max(want.double().abs().max().item(), 1e-3)
+    limit = factor * EPS[got.dtype] * max(want.double().abs().max().item(), least)
     assert error <= limit, f"{what}: error {error:.3g}, limit {limit:.3g}"
 
 
 def agree(function: Callable[..., Any], reference: Callable[..., Any], inputs: Sequence[Tensor], factor: float,
-          gradient_factor: float) -> None:
+          gradient_factor: float, least: float = 1e-3) -> None:
     """Results and all gradients, the reference in fp32 so that an implementation's error is its own."""
     mine = [x.detach().clone(memory_format=torch.preserve_format).requires_grad_() for x in inputs]
     theirs = [x.detach().float().clone().requires_grad_() for x in inputs]
@@ -44,4 +44,4 @@ def agree(function: Callable[..., Any], reference: Callable[..., Any], inputs: S
     torch.autograd.backward(want, [x.float() for x in upstream])
     for index, (one, other) in enumerate(zip(mine, theirs, strict=True)):
         assert one.grad is not None and other.grad is not None and one.grad.dtype == one.dtype
-        close(one.grad, other.grad, gradient_factor, f"gradient {index}")
+        close(one.grad, other.grad, gradient_factor, f"gradient {index}", least)

@@ -188,7 +188,7 @@ def check_documents(lengths: list[int], rest: int, h: int, g: int, d: int, dtype
     narrow = dtype == torch.bfloat16
     agree(lambda q, k, v: attention_packed(q, k, v, bounds, 0, causal),
           lambda q, k, v: reference.attention_packed(q, k, v, bounds, 0, causal), tensors, 3 if narrow else 24,
-          3 if narrow else 40)
+          3 if narrow else 40, 1.0)  # a document of one token: the gradient of its query is 0, a sum of terms of size 1
 
 
 @pytest.mark.parametrize("causal", [True, False])
