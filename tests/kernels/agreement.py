@@ -21,7 +21,7 @@ def isas() -> list[str]:
 
 
 def close(got: Tensor, want: Tensor, factor: float, what: str = "", least: float = 1e-3) -> None:
-    """Within ``factor`` epsilons of got's dtype, of the largest value or of ``least``: terms of that size may cancel."""
+    """Within ``factor`` epsilons of got's dtype, of the largest value, or of ``least``: such terms may cancel."""
     assert got.shape == want.shape, f"{what}: {tuple(got.shape)}, not {tuple(want.shape)}"
     if not got.numel():
         return
