@@ -24,7 +24,9 @@ def _records(home: Path) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted((home / "tasks").glob("*.json"))]
 
 
-def test_a_task_is_shown_run_and_recorded(terminal: Terminal, home: Path) -> None:
+def test_a_task_is_shown_run_and_recorded(run_folder: Path, workspace: Path, home: Path) -> None:
+    terminal = Terminal(workspace, run_folder, columns=240)  # the whole status bar, however long the folder's name is
+    terminal.ready()
     terminal.do("list the files")
     terminal.say("/quit")
     terminal.end(0)

@@ -79,6 +79,7 @@ def test_unknown_function() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts page faults")
+@pytest.mark.slow
 def test_freed_memory_comes_back_without_page_faults() -> None:
     code = (
         "import resource, sys, torch; from nimllm.kernels import native;"

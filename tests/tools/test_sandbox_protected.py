@@ -229,8 +229,11 @@ def test_a_killed_harness(enforced: Enforced, tmp_path: Path, level: str) -> Non
         sweep = "import time; from nimllm.tools.private import sweep; time.sleep(0.5); print(len(sweep()))"
         assert subprocess.run([sys.executable, "-c", sweep], env=env, capture_output=True, text=True).stdout == "1\n"
     for _ in range(400):
-        if not (work / ".nimllm").exists() and tree(work / ".git") == before and not os.listdir(temporary):
-            break
+        try:
+            if not (work / ".nimllm").exists() and tree(work / ".git") == before and not os.listdir(temporary):
+                break
+        except FileNotFoundError:
+            pass  # files are being put back under our eyes
         time.sleep(0.05)
     assert tree(work / ".git") == before and sorted(os.listdir(work)) == [".git", "ready"] and os.listdir(temporary) == []
     assert str(work) not in Path("/proc/self/mountinfo").read_text()

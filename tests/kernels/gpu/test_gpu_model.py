@@ -45,7 +45,7 @@ def outcome(config: ModelConfig, ids: Tensor, targets: Tensor, bf16: bool) -> tu
     return loss.detach(), {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("bf16", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("shape", ["qwen3", "gpt2", pytest.param("llama, untied", marks=pytest.mark.slow),
                                    pytest.param("relu2", marks=pytest.mark.slow)])
 def test_loss_and_every_gradient(device: torch.device, monkeypatch: pytest.MonkeyPatch, shape: str, bf16: bool) -> None:

@@ -91,6 +91,7 @@ def test_training() -> None:
     assert 50 < found["peak_rss"]["median"] < 5000
 
 
+@pytest.mark.slow
 def test_attention() -> None:
     rows, _ = bench("attention", "--dtype", "fp32", "--rounds", "1", "--lengths", "16", "--rows", "1", "--heads", "2",
                     "--kv-heads", "1", "--head-dim", "32")
@@ -103,6 +104,7 @@ def test_attention() -> None:
 
 
 @needs_engine
+@pytest.mark.slow
 def test_startup_of_a_model_with_random_weights() -> None:
     rows, _ = bench("startup", "--shape", "shipped", "--dtype", "bf16", "--rounds", "1", "--tokens", "8",
                     "--prompt-tokens", "12")
