@@ -114,7 +114,10 @@ class Bash:
             if not folder.is_dir():
                 folder.mkdir(parents=True)
                 folder.chmod(mode)
-        self._write_files(env, cwd, exports)
+        # A pipe whose other end nobody but this process holds: see shellfiles.start_file.
+        gate, ours = os.pipe2(os.O_CLOEXEC)
+        self._fds.append(ours)
+        self._write_files(env, cwd, exports, gate)
         # FIFOs in a folder of their own: the only ones that a sandbox without mounts opens for writing
         shutil.rmtree(private / PIPES, ignore_errors=True)
         (private / PIPES).mkdir(mode=0o700)
@@ -133,12 +136,13 @@ class Bash:
             self._prompt = f"pipe:[{os.fstat(self._lines).st_ino}]"
             with sandbox.launch([program, *start], private) as launch:
                 self.closed = launch.closed
-                self.child = _spawner().submit(self._spawn, launch, cwd, reading).result()
+                self.child = _spawner().submit(self._spawn, launch, cwd, reading, gate).result()
         except (OSError, pexpect.ExceptionPexpect) as error:
             self._close_fds()
             raise NimError("bash cannot be started", str(error).split("\n")[0], "see nimllm doctor", SHELL) from None
         finally:
             os.close(reading)
+            os.close(gate)
         self.pty: int = self.child.child_fd
         os.set_blocking(self.pty, False)
         # The terminal as commands should find it; set from this side, so no stty has to run. It echoes, though nobody
@@ -157,9 +161,9 @@ class Bash:
         except (OSError, AttributeError):  # an old kernel: death is then seen at the next tick
             pass
 
-    def _write_files(self, env: Mapping[str, str], cwd: Path, exports: bytes) -> None:
+    def _write_files(self, env: Mapping[str, str], cwd: Path, exports: bytes, gate: int) -> None:
         texts = {"go": GO, "hint": HINT, "report": REPORT, "last": LAST}
-        texts["start"] = start_file(self.sandbox.limits.ulimits(), cwd)
+        texts["start"] = start_file(self.sandbox.limits.ulimits(), cwd, gate)
         for name, text in texts.items():
             text = text.replace("@NAME@", self.name).replace("@PATH@", shlex.quote(env["PATH"]))
             text = text.replace("@WORKSPACE@", shlex.quote(str(self.sandbox.workspace)))
@@ -196,14 +200,14 @@ class Bash:
         self.poll.register(self.output, select.POLLIN)
         return old
 
-    def _spawn(self, launch: Launch, cwd: Path, reading: int) -> pexpect.spawn:
+    def _spawn(self, launch: Launch, cwd: Path, reading: int, gate: int) -> pexpect.spawn:
         def confine() -> None:
             os.dup2(reading, 0)
             _child_signals()
             launch.confine()
 
         child = _Terminal(
-            (*launch.fds, reading),
+            (*launch.fds, reading, gate),
             launch.argv[0],
             launch.argv[1:],
             env=self._env,

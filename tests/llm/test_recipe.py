@@ -76,7 +76,7 @@ def test_minutes_become_steps_and_stay_so_on_a_resume(tmp_path, capsys) -> None:
 
     text, out = tmp_path / "text.txt", tmp_path / "run"
     text.write_text("".join(f"line {i} says {i * 37 % 101} and no more\n" for i in range(2000)))
-    words = ["--train", str(text), "--size", "tiny", "--minutes", "0.05", "--out", str(out), "--plain", "--device",
+    words = ["--train", str(text), "--size", "tiny", "--minutes", "0.3", "--out", str(out), "--plain", "--device",
              "cpu", "--batch-tokens", "512"]
     assert main([*words, "--set", "stop_after=2"]) == 130
     steps = json.loads((out / "config.json").read_text())["training"]["steps"]

@@ -23,6 +23,8 @@ import pytest
 from nimllm.tools import sandbox
 from nimllm.tools.shell import Result, Shell
 
+PYTHON = os.path.realpath(sys.executable)  # an environment below /tmp is not seen in the sandbox
+
 Enforced = Callable[..., sandbox.Sandbox]
 BOTH, BWRAP = ("bwrap", "landlock"), ("bwrap",)
 
@@ -39,7 +41,7 @@ class Case:
 
 
 def py(code: str) -> str:
-    return f"{shlex.quote(sys.executable)} -IS -c '{code}'"
+    return f"{shlex.quote(PYTHON)} -IS -c '{code}'"
 
 
 FILES = {

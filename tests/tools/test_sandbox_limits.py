@@ -16,6 +16,8 @@ import pytest
 from nimllm.tools import sandbox, watch
 from nimllm.tools.shell import Shell
 
+PYTHON = os.path.realpath(sys.executable)  # an environment below /tmp is not seen in the sandbox
+
 Enforced = Callable[..., sandbox.Sandbox]
 SMALL = sandbox.Limits(processes=150, file_kib=20 * 1024, cpu_seconds=3, resident_mib=200, disk_mib=60)
 # A bomb that stops growing by itself: a true one would hit whatever else runs on this machine should the watch fail.
@@ -41,7 +43,7 @@ def test_it_is_stopped(shell: Shell, command: str, why: str) -> None:
     if "bomb" in why and shell.sandbox.level == "landlock" and os.geteuid() != 0:
         pytest.skip("the user's other processes count against ulimit -u")
     started = time.monotonic()
-    done = shell.run(command.replace("PYTHON", shlex.quote(sys.executable)), timeout=60)
+    done = shell.run(command.replace("PYTHON", shlex.quote(PYTHON)), timeout=60)
     assert (done.ended, done.restarted) == ("died", True) and why in done.reason, done
     assert f"stopped: {done.reason}" in done.output and time.monotonic() - started < 40
     after = shell.run("rm -f part*; echo alive")

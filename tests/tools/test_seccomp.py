@@ -18,6 +18,8 @@ import pytest
 from nimllm.tools import landlock, sandbox, seccomp
 from nimllm.tools.shell import Shell
 
+PYTHON = os.path.realpath(sys.executable)  # an environment below /tmp is not seen in the sandbox
+
 Enforced = Callable[..., sandbox.Sandbox]
 X86, ARM = 0xC000003E, 0xC00000B7
 EPERM, ENOSYS, ALLOWED = errno.EPERM, errno.ENOSYS, 0
@@ -141,7 +143,7 @@ print(json.dumps({name: call(*words) for name, words in calls.items()}))
 def test_it_is_in_force(enforced: Enforced, tmp_path: Path, level: str) -> None:
     outside = json.loads(subprocess.run([sys.executable, "-IS", "-c", CALLS], capture_output=True, check=True).stdout)
     with Shell(tmp_path, enforced(tmp_path, want=level)) as shell:
-        inside = json.loads(shell.run(f"{shlex.quote(sys.executable)} -IS -c {shlex.quote(CALLS)}").output)
+        inside = json.loads(shell.run(f"{shlex.quote(PYTHON)} -IS -c {shlex.quote(CALLS)}").output)
     assert {name for name, number in inside.items() if number != EPERM} == {"clone3", "openat2"}
     assert inside["clone3"] == inside["openat2"] == ENOSYS
     reached = {name for name, number in outside.items() if number not in (EPERM, ENOSYS)}
@@ -159,7 +161,7 @@ def test_an_older_landlock(tmp_path: Path, enforced: Enforced) -> None:
         with Shell(tmp_path / "work", replace(box, abi=version)) as shell:
             for command in ("truncate -s 0 ../file", ": > ../file", "PY 'import os; os.truncate(\"../file\", 0)'",
                             "PY 'import os; os.open(\"../file\", os.O_RDONLY | os.O_TRUNC)'", "mv ../file .", "ln ../file x"):
-                done = shell.run(command.replace("PY", f"{shlex.quote(sys.executable)} -IS -c"))
+                done = shell.run(command.replace("PY", f"{shlex.quote(PYTHON)} -IS -c"))
                 assert done.status not in (0, 127), (version, done)
             assert shell.run("echo a > b && mv b c && mkdir -p d && cp c d && truncate -s 1 c && : > c").status == 0
             assert shell.run("echo x > ../new").status != 0
