@@ -79,9 +79,10 @@ def start_file(ulimits: str, folder: Path, gate: int) -> str:
     """The rcfile. Its last line silences what bash says at its prompt of jobs that ended (their whole text): it would
     stand in the output of whichever command comes next.
 
-    ``restore`` holds the exported environment of a shell that died, as its ``export -p`` wrote it. ``gate``: a pipe that
-    is at its end when nimllm is dead. bubblewrap's change of rights undoes the order to die with it for a moment, and a
-    nimllm killed in that moment would leave a shell that waits for ever."""
+    ``restore`` holds the exported environment of a shell that died, as its ``export -p`` wrote it.
+
+    ``gate``: a pipe that is at its end when nimllm is dead. bubblewrap's change of rights undoes the order to die with
+    it for a moment, and a nimllm killed in that moment would leave a shell that waits for ever."""
     return f"""read -t 0 <&{gate} 2>/dev/null && exit 1
 exec {gate}<&-
 {ulimits}
