@@ -203,6 +203,7 @@ class Bash:
     def _spawn(self, launch: Launch, cwd: Path, reading: int, gate: int) -> pexpect.spawn:
         def confine() -> None:
             os.dup2(reading, 0)
+            os.set_inheritable(gate, True)
             _child_signals()
             launch.confine()
 
