@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
-from nimllm.tools.hazards import Hazards
+from nimllm.tools.hazards import Hazards, node_text, walk
 
 UNKNOWN = "\0"
 PIPE = "/dev/fd/" + UNKNOWN  # what <(…) becomes
@@ -144,38 +143,38 @@ class _Reader:
             if (
                 node.type in ("word", "number", "variable_name")
                 and not (node.parent is not None and node.parent.type == "expansion")
-                and re.search(r"\s", re.sub(r"\\.", "", _text(node), flags=re.DOTALL))
+                and re.search(r"\s", re.sub(r"\\.", "", node_text(node), flags=re.DOTALL))
             ):
                 self.script.problem = "the parser takes two words for one"  # "ls", newline, "\\rm x"
-            if node.type == "heredoc_start" and not _END_WORD.fullmatch(_text(node)):
+            if node.type == "heredoc_start" and not _END_WORD.fullmatch(node_text(node)):
                 self.script.problem = "the end of its here-document is not a plain word"
-            if node.type in ("raw_string", "ansi_c_string") and re.search(r"\$\(|`", _text(node)):
-                self.script.quoted.append(_text(node).strip("$'"))
+            if node.type in ("raw_string", "ansi_c_string") and re.search(r"\$\(|`", node_text(node)):
+                self.script.quoted.append(node_text(node).strip("$'"))
             if node.type in ("raw_string", "comment", "ansi_c_string") or _quoted_heredoc(node):
                 continue
             if not (node.type in _SUBSTITUTIONS or (node.parent is not None and node.parent.type in _SUBSTITUTIONS)):
                 own = _own_text(node)
                 if _HIDDEN.search(own):
                     self.script.problem = "it holds a substitution that the parser does not see"
-            elif node.type == "arithmetic_expansion" and "$[" in _text(node)[:2]:
+            elif node.type == "arithmetic_expansion" and "$[" in node_text(node)[:2]:
                 self.script.unknown_nodes.add("$[")
             stack += [(child, depth + 1) for child in node.children]
 
     # ---- variables ---------------------------------------------------------------------------------------------
 
     def collect_values(self, root: Node) -> None:
-        for node in _walk(root):
+        for node in walk(root):
             if node.type == "variable_assignment":
                 name = node.child_by_field_name("name")
                 value = node.child_by_field_name("value")
                 if name is None:
                     continue
                 if name.type != "variable_name" or (value is not None and value.type == "array"):
-                    self._learn(_text(name).split("[")[0], [UNKNOWN])
-                elif "+=" in _text(node)[: len(_text(name)) + 2]:
-                    self._learn(_text(name), [UNKNOWN])
+                    self._learn(node_text(name).split("[")[0], [UNKNOWN])
+                elif "+=" in node_text(node)[: len(node_text(name)) + 2]:
+                    self._learn(node_text(name), [UNKNOWN])
                 else:
-                    self._learn(_text(name), self.word(value, 0) if value is not None else [""])
+                    self._learn(node_text(name), self.word(value, 0) if value is not None else [""])
             elif node.type in ("for_statement", "c_style_for_statement"):
                 name = node.child_by_field_name("variable")
                 if name is not None:
@@ -184,9 +183,9 @@ class _Reader:
                         for item in node.children_by_field_name("value")
                         for alternative in self.word(item, 0)
                     ]
-                    self._learn(_text(name), values or [UNKNOWN])
+                    self._learn(node_text(name), values or [UNKNOWN])
             elif node.type == "command":
-                words = [_text(child) for child in node.named_children]
+                words = [node_text(child) for child in node.named_children]
                 if words and words[0].lstrip("\\") in _SETTERS:
                     for word in words[1:]:
                         given = re.split(r"[=\[]", word.strip("'\""))[0]
@@ -207,13 +206,13 @@ class _Reader:
             raise _TooDeep
         kind = node.type
         if kind in ("word", "number", "file_descriptor", "regex", "extglob_pattern", "heredoc_start"):
-            return [re.sub(r"\\(.)", r"\1", _text(node).replace("\\\n", ""), flags=re.DOTALL)]
+            return [re.sub(r"\\(.)", r"\1", node_text(node).replace("\\\n", ""), flags=re.DOTALL)]
         if kind == "string_content":
-            return [re.sub(r"\\([\\\"$`])", r"\1", _text(node).replace("\\\n", ""))]
+            return [re.sub(r"\\([\\\"$`])", r"\1", node_text(node).replace("\\\n", ""))]
         if kind == "raw_string":
-            return [_text(node)[1:-1]]
+            return [node_text(node)[1:-1]]
         if kind == "ansi_c_string":
-            return [_ansi(_text(node)[2:-1])]
+            return [_ansi(node_text(node)[2:-1])]
         if kind in ("simple_expansion", "expansion"):
             return self._expansion(node)
         if kind in ("concatenation", "string", "command_name", "translated_string", "brace_expression"):
@@ -223,7 +222,7 @@ class _Reader:
     def _joined(self, node: Node, depth: int, quoted: bool) -> list[str]:
         parts: list[list[str]] = []
         if node.type == "brace_expression":
-            return [_text(node)]
+            return [node_text(node)]
         position = node.start_byte
         for child in node.children:
             if node.type == "string" and child.start_byte > position:
@@ -233,7 +232,7 @@ class _Reader:
             if child.is_named:
                 parts.append(self.word(child, depth + 1, quoted))
             elif child.type not in ('"', '$"', "$"):
-                parts.append([_text(child)])
+                parts.append([node_text(child)])
         count = 1
         for part in parts:
             count *= len(part)
@@ -242,7 +241,7 @@ class _Reader:
         return list(dict.fromkeys("".join(choice) for choice in itertools.product(*parts))) or [""]
 
     def _expansion(self, node: Node) -> list[str]:
-        text = _text(node)
+        text = node_text(node)
         name = text.removeprefix("$").removeprefix("{").removesuffix("}")
         if re.fullmatch(r"[A-Za-z_]\w*", name):
             return self.values.get(name) or [UNKNOWN]
@@ -259,7 +258,7 @@ class _Reader:
                 # What nobody knows may hold blanks, and be several words.
                 more = [UNKNOWN] if UNKNOWN in value and node.type != "command_name" else []
                 found.append(value.split() + more)
-                if any(child.type in _QUOTED and re.search(r"\s", _text(child)) for child in word.named_children):
+                if any(child.type in _QUOTED and re.search(r"\s", node_text(child)) for child in word.named_children):
                     found.append([value, *more])  # blanks in quotes do not split
             else:
                 found.append([value])
@@ -278,7 +277,7 @@ class _Reader:
             self.assignment(node)
         if node.type == "function_definition":
             name = node.child_by_field_name("name")
-            outer, self.function = self.function, _text(name) if name is not None else "?"
+            outer, self.function = self.function, node_text(name) if name is not None else "?"
             self.script.functions.setdefault(self.function, [])
             after = node.next_sibling
             if node.parent is not None and node.parent.type == "program" and (after is None or after.type != "&"):
@@ -296,7 +295,7 @@ class _Reader:
             )
         elif node.type == "for_statement":
             name = node.child_by_field_name("variable")
-            self._add(Simple((), ((_text(name) if name is not None else "?", UNKNOWN),)))
+            self._add(Simple((), ((node_text(name) if name is not None else "?", UNKNOWN),)))
         elif node.type == "file_redirect" and node.parent is not None and node.parent.type in _SUBSTITUTIONS:
             self._add(Simple((), (), tuple(self.target(node)), feeders, background))  # $(>file)
         elif node.type == "expansion" and (filled := _sets(node)):
@@ -315,7 +314,7 @@ class _Reader:
 
     def _names(self, node: Node) -> list[str]:
         found = []
-        for child in _walk(node):
+        for child in walk(node):
             if child.type == "command_name":
                 found += [value.rsplit("/", 1)[-1] for value in self.word(child, 0)]
         return found
@@ -323,7 +322,7 @@ class _Reader:
     def assignment(self, node: Node) -> None:
         name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
         for text in self.word(value, 0) if value is not None else [""]:
-            self._add(Simple((), ((_text(name) if name is not None else "?", text),)))
+            self._add(Simple((), ((node_text(name) if name is not None else "?", text),)))
 
     def redirected(self, node: Node, feeders: tuple[str, ...], background: bool) -> None:
         writes = tuple(
@@ -333,7 +332,7 @@ class _Reader:
         for child in node.children:
             if child.type == "heredoc_redirect":
                 writes += tuple(
-                    target for inner in _walk(child) if inner.type == "file_redirect" for target in self.target(inner)
+                    target for inner in walk(child) if inner.type == "file_redirect" for target in self.target(inner)
                 )
         if writes:
             self._add(Simple((), (), writes, feeders, background))
@@ -359,17 +358,17 @@ class _Reader:
             words = [[["[["]]]
             if node.children[0].type == "[" and any(  # in [ ], not in [[ ]], it is a redirection
                 re.search(r"(?<!\\)>", _own_text(inner))
-                for inner in _walk(node)
+                for inner in walk(node)
                 if inner.type not in ("raw_string", "string", "string_content", "ansi_c_string", *_SUBSTITUTIONS)
             ):
                 writes += (UNKNOWN,)
         elif node.type != "command":
-            words = [[[_text(node.children[0])]]]
+            words = [[[node_text(node.children[0])]]]
         for child in node.named_children:
             if child.type == "variable_assignment" and node.type == "command":
                 name, value = child.child_by_field_name("name"), child.child_by_field_name("value")
                 for text in self.word(value, 0) if value is not None else [""]:
-                    assigns.append((_text(name) if name is not None else "?", text))
+                    assigns.append((node_text(name) if name is not None else "?", text))
             elif child.type == "file_redirect":
                 writes += tuple(self.target(child))
             elif child.type == "herestring_redirect":
@@ -377,7 +376,7 @@ class _Reader:
             elif node.type == "test_command" or child.type in ("heredoc_redirect", "comment"):
                 continue
             elif child.type == "variable_assignment":
-                words.append([[_text(child)]])
+                words.append([[node_text(child)]])
             else:
                 words.append(self.arguments(child))
         count = 1
@@ -402,18 +401,6 @@ class _Reader:
             self.script.functions[self.function].append(simple)
 
 
-def _walk(node: Node) -> Iterator[Node]:
-    stack = [node]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack += reversed(node.children)
-
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "surrogateescape")
-
-
 def _slice(node: Node, start: int, end: int) -> str:
     return (node.text or b"")[start - node.start_byte : end - node.start_byte].decode("utf-8", "surrogateescape")
 
@@ -431,7 +418,7 @@ def _own_text(node: Node) -> str:
 def _heredoc(body: Node) -> str:
     """The text of a here-document; what is expanded in it is UNKNOWN."""
     if _quoted_heredoc(body):
-        return _text(body)
+        return node_text(body)
     parts, position = [], body.start_byte
     for child in body.children:
         if child.type != "heredoc_content":
@@ -444,7 +431,7 @@ def _sets(node: Node) -> str:
     """The variable that ``${x:=word}`` may set, or an empty string."""
     if any(child.type in (":=", "=") for child in node.children):
         name = next((child for child in node.named_children if child.type == "variable_name"), None)
-        return _text(name) if name is not None else "?"
+        return node_text(name) if name is not None else "?"
     return ""
 
 
@@ -452,12 +439,12 @@ def _quoted_heredoc(node: Node) -> bool:
     if node.type not in ("heredoc_body", "heredoc_content") or node.parent is None:
         return False
     starts = [child for child in node.parent.children if child.type == "heredoc_start"]
-    return bool(starts) and any(mark in _text(starts[0]) for mark in "'\"\\")
+    return bool(starts) and any(mark in node_text(starts[0]) for mark in "'\"\\")
 
 
 def _bare_brace(node: Node) -> bool:
     return node.type == "concatenation" and any(
-        child.type in ("word", "brace_expression") and ("{" in _text(child)) for child in node.children
+        child.type in ("word", "brace_expression") and ("{" in node_text(child)) for child in node.children
     )
 
 

@@ -50,21 +50,22 @@ class Hazards:
         given: dict[str, list[Node | None]] = {}
         counted: set[str] = set()
         spoiled = set(self._elsewhere)
-        for node in _walk(root):
+        for node in walk(root):
             if node.type == "variable_assignment":
                 name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
-                if name is None or name.type != "variable_name" or b"+=" in (node.text or b"")[: len(_text(name)) + 2]:
-                    spoiled.add(_text(name).split("[")[0] if name is not None else "")
+                added = name is not None and b"+=" in (node.text or b"")[: len(node_text(name)) + 2]
+                if name is None or name.type != "variable_name" or added:
+                    spoiled.add(node_text(name).split("[")[0] if name is not None else "")
                 elif node.parent is not None and node.parent.type == "c_style_for_statement":
-                    counted.add(_text(name))
+                    counted.add(node_text(name))
                 else:
-                    given.setdefault(_text(name), []).append(value)
+                    given.setdefault(node_text(name), []).append(value)
             elif node.type == "for_statement":
                 name = node.child_by_field_name("variable")
                 if name is not None:
-                    given.setdefault(_text(name), []).extend(node.children_by_field_name("value") or [None])
+                    given.setdefault(node_text(name), []).extend(node.children_by_field_name("value") or [None])
             elif node.type == "declaration_command" and node.parent is not None and node.parent.type == "program":
-                words = [_text(child) for child in node.named_children]
+                words = [node_text(child) for child in node.named_children]
                 if any(re.fullmatch(r"-[a-zA-Z]*A[a-zA-Z]*", word) for word in words):
                     self._maps.update(word.split("=")[0] for word in words if _NAME.match(word))
         # n=$m is a number when m is one: to a fixed point, from "none is"
@@ -82,7 +83,7 @@ class Hazards:
 
     def _number(self, node: Node) -> bool:
         """Whether the value of ``node`` can only be a number."""
-        kind, text = node.type, _text(node)
+        kind, text = node.type, node_text(node)
         if kind in ("number", "word", "raw_string", "string_content"):
             return bool(_NUMBER.fullmatch(text.strip("'")))
         if kind == "arithmetic_expansion" or text in _SPECIAL_NUMBERS or re.fullmatch(r"\$\{#\w+(\[[@*]\])?\}", text):
@@ -99,7 +100,7 @@ class Hazards:
     # ---- what is evaluated -----------------------------------------------------------------------------------------
 
     def _kinds(self, root: Node) -> Iterator[str]:
-        for node in _walk(root):
+        for node in walk(root):
             kind, first = node.type, node.children[0].type if node.children else ""
             if kind == "arithmetic_expansion" or (kind == "compound_statement" and first == "(("):
                 yield from self._arithmetic(node.named_children)
@@ -111,11 +112,11 @@ class Hazards:
                 yield from self._expansion(node)
             elif kind == "test_command":
                 yield from self._condition(node, first == "[[")
-            elif kind == "command" and _text(node.children[0]).rsplit("/", 1)[-1].strip("\\'\"") in ("test", "["):
+            elif kind == "command" and node_text(node.children[0]).rsplit("/", 1)[-1].strip("\\'\"") in ("test", "["):
                 yield from self._unquoted(node.named_children[1:])
-                yield from self._named([_text(child) for child in node.named_children])
+                yield from self._named([node_text(child) for child in node.named_children])
             elif kind == "declaration_command":
-                words = [_text(child) for child in node.named_children if child.type != "variable_assignment"]
+                words = [node_text(child) for child in node.named_children if child.type != "variable_assignment"]
                 if any(re.match(r"['\"]?-[a-zA-Z]*i", word) for word in words):
                     yield "integer"
 
@@ -123,7 +124,7 @@ class Hazards:
         for node in nodes:
             if node.type in ("variable_name", "word", "simple_expansion", "expansion", "command_substitution", "string",
                              "raw_string", "concatenation"):
-                text = _text(node)
+                text = node_text(node)
                 if not (self._number(node) or text in self._numbers or text in _ALWAYS_NUMBERS):
                     yield "arithmetic"
             elif node.type == "variable_assignment" or (node.type == "binary_expression" and _operator(node) == "="):
@@ -133,13 +134,13 @@ class Hazards:
 
     def _subscript(self, node: Node) -> Iterator[str]:
         name, *index = node.named_children
-        if _text(name) in self._maps or (index and _text(index[0]) in ("@", "*")):
+        if node_text(name) in self._maps or (index and node_text(index[0]) in ("@", "*")):
             return
         if any(True for _ in self._arithmetic(index)):
             yield "subscript"
 
     def _expansion(self, node: Node) -> Iterator[str]:
-        text = _text(node)
+        text = node_text(node)
         if re.search(r"@[^\w]*[PA]\}$", text):
             yield "prompt"
         if text.startswith("${!") and not re.fullmatch(r"\$\{!\w+([@*]|\[[@*]\])\}", text):
@@ -150,14 +151,14 @@ class Hazards:
                 return
 
     def _condition(self, node: Node, double: bool) -> Iterator[str]:
-        flat = list(_walk(node))
+        flat = list(walk(node))
         for place, inner in enumerate(flat):
             if inner.type != "test_operator":
                 continue
             parent = inner.parent
-            if _text(inner) in ("-v", "-R") and parent is not None and parent.type == "unary_expression":
-                yield from self._named([_text(inner), *(_text(other) for other in flat[place + 1 : place + 2])])
-            elif double and _text(inner) in _COMPARES and parent is not None:
+            if node_text(inner) in ("-v", "-R") and parent is not None and parent.type == "unary_expression":
+                yield from self._named([node_text(inner), *(node_text(other) for other in flat[place + 1 : place + 2])])
+            elif double and node_text(inner) in _COMPARES and parent is not None:
                 yield from self._arithmetic(parent.named_children[:1] + parent.named_children[2:])
         if not double:
             yield from self._unquoted(list(_operands(node)))
@@ -220,7 +221,7 @@ def _last_command(node: Node) -> list[str]:
         child.type in ("command_name", "word", "number", "raw_string", "string") for child in last.named_children
     ):
         return []
-    return [_text(child) for child in last.named_children]
+    return [node_text(child) for child in last.named_children]
 
 
 def _operands(node: Node) -> Iterator[Node]:
@@ -236,7 +237,8 @@ def _operator(node: Node) -> str:
     return next((child.type for child in node.children if not child.is_named), "")
 
 
-def _walk(node: Node) -> Iterator[Node]:
+def walk(node: Node) -> Iterator[Node]:
+    """The node and all below it, parents first."""
     stack = [node]
     while stack:
         node = stack.pop()
@@ -244,5 +246,6 @@ def _walk(node: Node) -> Iterator[Node]:
         stack += reversed(node.children)
 
 
-def _text(node: Node) -> str:
+def node_text(node: Node) -> str:
+    """The source of a node; bytes that are no UTF-8 as surrogates."""
     return (node.text or b"").decode("utf-8", "surrogateescape")
