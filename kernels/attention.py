@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nimllm.kernels import fused, native, reference
+from nimllm.kernels.eager import eager
 
 _DTYPES = {torch.float32: 0, torch.bfloat16: 1}
 _Shape = ctypes.c_int64 * 40
@@ -129,7 +130,7 @@ class _AttentionPacked(torch.autograd.Function):
         return *grads, None, None
 
 
-@torch.compiler.disable
+@eager
 def attention_packed(q_nhd: Tensor, k_ngd: Tensor, v_ngd: Tensor, cu_seqlens: Tensor, max_len: int,
                      causal: bool = True) -> Tensor:
     """As reference.attention_packed: every document is a piece of work of its own, so a row of short ones costs less

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nimllm.kernels.eager import eager
+
 
 def layer_norm(x: Tensor, weight_d: Tensor, bias_d: Tensor | None = None, eps: float = 1e-6) -> Tensor:
     """As reference.layer_norm. 3072 x 384, forward and backward, one Zen 5 core: 4.3 -> 1.1 ms in fp32."""
@@ -29,7 +31,7 @@ def attention(q_bhtd: Tensor, k_bgsd: Tensor, v_bgsd: Tensor, causal: bool = Tru
                                           enable_gqa=q_bhtd.shape[1] != k_bgsd.shape[1])
 
 
-@torch.compiler.disable
+@eager
 def attention_packed(q_nhd: Tensor, k_ngd: Tensor, v_ngd: Tensor, cu_seqlens: Tensor, max_len: int,
                      causal: bool = True) -> Tensor:
     """As reference.attention_packed, a call of scaled_dot_product_attention for every document. The bounds are read on

@@ -32,8 +32,26 @@ def newton_schulz(matrices_bmn: Tensor, steps: int = 5, eps: float = 1e-7,
         x = matrix.bfloat16().to(kind)
         x = x.mT.contiguous() if tall else x
         x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp(min=eps)
-        for _ in range(steps):
-            gram = x @ x.mT
-            x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        if kind == torch.float32 and 2 * x.shape[1] > 3 * x.shape[0]:
+            x = _by_gram(x, steps, coefficients)
+        else:
+            for _ in range(steps):
+                gram = x @ x.mT
+                x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
         result.copy_(x.mT if tall else x)
     return out.reshape(matrices_bmn.shape)
+
+
+def _by_gram(x_mn: Tensor, steps: int, coefficients: tuple[float, float, float]) -> Tensor:
+    """The iteration on G = X X^T [m, m] alone: with Q = a I + b G + c G G, X <- Q X makes G <- Q G Q. Every step then
+    costs four products of m x m, and X is multiplied once: 0.7 of the operations at 384 x 1024. In fp32 only: what the
+    products round away grows with every Q."""
+    a, b, c = coefficients
+    gram, product = x_mn @ x_mn.mT, None
+    for step in range(steps):
+        q = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+        q.diagonal().add_(a)
+        product = q if product is None else q @ product
+        if step + 1 < steps:
+            gram = q @ gram @ q
+    return x_mn if product is None else product @ x_mn

@@ -186,13 +186,16 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout) if config.dropout else nn.Identity()
 
     def forward(self, branch_btd: Tensor | None, x_btd: Tensor, positions: Tensor, cache: KeyValues | None,
-                documents: Documents | None) -> tuple[Tensor, Tensor]:
-        """The residual stream, and what the block before is still to add to it; returns the same two."""
+                documents: Documents | None, rows_n: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The residual stream, and what the block before is still to add to it; returns the same two. ``rows_n``: the
+        places in [b * t] that are wanted; the feed-forward then sees them only, and the two are [1, n, d]."""
         if branch_btd is None:
             normed_btd = self.input_layernorm(x_btd)
         else:
             normed_btd, x_btd = self.input_layernorm.add(branch_btd, x_btd)
         branch_btd = self.dropout(self.self_attn(normed_btd, positions, cache, documents))
+        if rows_n is not None:
+            branch_btd, x_btd = (y.flatten(0, 1)[rows_n].unsqueeze(0) for y in (branch_btd, x_btd))
         normed_btd, x_btd = self.post_attention_layernorm.add(branch_btd, x_btd)
         return self.dropout(self.mlp(normed_btd)), x_btd
 
@@ -211,7 +214,9 @@ class Body(nn.Module):
         self.layers = nn.ModuleList(Block(config, i) for i in range(config.n_layers))
         self.norm = Norm(config.d_model, config)
 
-    def forward(self, ids_bt: Tensor, cache: KeyValues | None = None, documents: Documents | None = None) -> Tensor:
+    def forward(self, ids_bt: Tensor, cache: KeyValues | None = None, documents: Documents | None = None,
+                rows_n: Tensor | None = None) -> Tensor:
+        """Final normalised activations [b, t, d]; [1, n, d] for the places ``rows_n`` of [b * t] alone."""
         start = cache.length if cache is not None else 0
         end = start + ids_bt.shape[1]
         if end > self.config.context and (documents is None or documents.longest > self.config.context):
@@ -224,15 +229,32 @@ class Body(nn.Module):
             raise ValueError(f"documents of {tuple(documents.positions_bt.shape)} tokens for ids {tuple(ids_bt.shape)}")
         else:
             positions = documents.positions_bt
-        x_btd = self.embed_tokens(ids_bt)
+        branch_btd, x_btd = self.through(range(len(self.layers)), None, self.embedded(ids_bt, positions), positions,
+                                         cache, documents, rows_n)
+        return self.normed(branch_btd, x_btd)
+
+    def embedded(self, ids_bt: Tensor, positions: Tensor) -> Tensor:
+        """The residual stream [b, t, d] that enters the first layer."""
+        x_btd: Tensor = self.embed_tokens(ids_bt)
         if self.config.pos == "learned":
             x_btd = x_btd + self.embed_positions(positions)
         if self.config.embed_norm:
             with torch.autocast(x_btd.device.type, enabled=False):  # the residual stream stays fp32
                 x_btd = self.embed_norm(x_btd)
-        branch_btd: Tensor | None = None
-        for layer in self.layers:
-            branch_btd, x_btd = layer(branch_btd, x_btd, positions, cache, documents)
+        return x_btd
+
+    def through(self, layers: range, branch_btd: Tensor | None, x_btd: Tensor, positions: Tensor,
+                cache: KeyValues | None = None, documents: Documents | None = None, rows_n: Tensor | None = None
+                ) -> tuple[Tensor | None, Tensor]:
+        """The stream through some of the layers, and what the last of them is still to add to it. ``rows_n``: see
+        :meth:`Block.forward`; heeded in the model's last layer."""
+        for index in layers:
+            rows = rows_n if index == len(self.layers) - 1 else None
+            branch_btd, x_btd = self.layers[index](branch_btd, x_btd, positions, cache, documents, rows)
+        return branch_btd, x_btd
+
+    def normed(self, branch_btd: Tensor | None, x_btd: Tensor) -> Tensor:
+        """The final normalised activations."""
         assert branch_btd is not None  # a configuration has at least one layer
         return self.norm.add(branch_btd, x_btd)[0]
 
@@ -295,19 +317,20 @@ class GPT(nn.Module):
 
     def forward(self, ids_bt: Tensor, targets_bt: Tensor | None = None, cache: KeyValues | None = None,
                 documents: Documents | None = None) -> Tensor:
-        x_btd = self.model(ids_bt, cache, documents)
         if targets_bt is None:
+            x_btd = self.model(ids_bt, cache, documents)
             return (x_btd @ self.head.to(x_btd.dtype).T).float()
+        targets_n, rows_n = targets_bt.reshape(-1), None
+        if ids_bt.device.type == "cpu":
+            # most of an episode is not learnt: its last feed-forward and its logits are not needed. On a GPU the copy
+            # to know how much would stall
+            kept_n = (targets_n != IGNORE).nonzero().squeeze(1)
+            if len(kept_n) < len(targets_n):
+                rows_n = _filled(kept_n, targets_n)
+                targets_n = targets_n[rows_n]
+        x_btd = self.model(ids_bt, cache, documents, rows_n)
         loss = _op("linear_cross_entropy", x_btd.device.type)
-        rows_nd, targets_n = x_btd.reshape(-1, x_btd.shape[-1]), targets_bt.reshape(-1)
-        if (
-            x_btd.device.type == "cpu"
-        ):  # most of an episode is not learnt; on a GPU the copy to know how much would stall
-            kept = (targets_n != IGNORE).nonzero().squeeze(1)
-            if len(kept) < len(targets_n):
-                kept = _filled(kept, targets_n)
-                rows_nd, targets_n = rows_nd[kept], targets_n[kept]
-        return loss(rows_nd, self.head, targets_n, IGNORE)
+        return loss(x_btd.reshape(-1, x_btd.shape[-1]), self.head, targets_n, IGNORE)
 
     @torch.no_grad()
     def load_numpy(self, tensors: Mapping[str, np.ndarray]) -> GPT:

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from nimllm.kernels import ops
+from nimllm.llm.optimizer import Optimizer
 
 ADAMW_RMS = 0.2  # of an AdamW update divided by its learning rate (Moonlight, section 2.2)
 _EPS = 1e-10
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(Optimizer):
     """For parameters of two dimensions. The momentum's state has the name torch.optim.Muon gives it."""
 
     def __init__(self, params: Iterable[Any], lr: float, weight_decay: float = 0.0, momentum: float = 0.95,

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from nimllm.kernels import ops
 from nimllm.llm.muon import Muon
+from nimllm.llm.optimizer import Optimizer
 from nimllm.llm.settings import TrainSettings
 
 
-class AdamW(torch.optim.Optimizer):
+class AdamW(Optimizer):
     """AdamW through the op ``clip_adamw``, which also clips: one pass over all tensors. The states are those of torch's
     AdamW (step, exp_avg, exp_avg_sq), so a checkpoint of either goes on with the other."""
 

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from nimllm.llm.data.options import add as add_data
 from nimllm.llm.presets import SIZES
+
+CONTINUED = "continued.json"  # in a run folder that was started from another model
+
+
+def continues(args: argparse.Namespace) -> bool:
+    """Whether there is a model to start from, or the run to be resumed had one."""
+    return bool(args.base) or (args.resume and bool(args.out) and os.path.exists(os.path.join(args.out, CONTINUED)))
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +23,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/<name of the first file>)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--from", dest="base", metavar="MODEL",
+                        help="go on with a trained model (shipped, or a run folder) on your shell history and texts, "
+                             "secrets redacted, with replay of what it could do; measured before and after")
+    parser.add_argument("--replay", type=float, default=0.75, metavar="SHARE",
+                        help="with --from: share of the tokens that is replayed (default 0.75)")
+    parser.add_argument("--skill-tasks", type=int, default=100, metavar="N",
+                        help="with --from: generated tasks that measure skill before and after (default 100; 0: none)")
     parser.add_argument("--size", metavar="NAME", help=f"{', '.join(SIZES)} (default: by corpus)")
     parser.add_argument("--tokenizer", choices=("bpe", "char"), help="default: that of the size, mostly bpe")
     parser.add_argument("--vocab-size", type=int, metavar="N", help="default: by size and corpus")

@@ -124,6 +124,12 @@ class Tokenizer:
         """Ids of the text, no bos and no eos. NimError for a lone surrogate, the one str UTF-8 cannot hold."""
         return self.encode_batch([text])[0]
 
+    def _encode_lines(self, lines: Sequence[str], threads: int) -> list[list[int]]:
+        # a list makes SentencePiece start a thread pool for each call, ten times the work of a few short lines
+        if threads > 1 and lines:
+            return self._pieces.encode(list(lines), out_type=int, num_threads=threads)
+        return [self._pieces.encode(line, out_type=int) for line in lines]
+
     def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[list[int]]:
         """:meth:`encode` of each text; SentencePiece works on all their lines in one call."""
         refuse_surrogates(texts)
@@ -131,10 +137,10 @@ class Tokenizer:
             return [[self._characters.get(character, self.unk) for character in text] for text in texts]
         joined = "".join(texts)
         if "\n" not in joined and not _DELICATE.search(joined) and max(map(len, texts), default=0) <= _LINE:
-            return self._pieces.encode(list(texts), out_type=int, num_threads=threads) if texts else []
+            return self._encode_lines(texts, threads)
         lines: list[str] = []
         layouts = [self._layout(text, lines) for text in texts]
-        coded = iter(self._pieces.encode(lines, out_type=int, num_threads=threads) if lines else ())
+        coded = iter(self._encode_lines(lines, threads))
         results: list[list[int]] = []
         for layout in layouts:
             ids: list[int] = []

@@ -34,6 +34,7 @@ PROMPTS: dict[str, tuple[list[tuple[Role, str]], Role] | str] = {
 # Plain greedy text of a small model falls into rounds, and then even bf16 weights write the same; with a penalty on
 # what was there it goes on, from one close choice to the next: there bf16 weights part within 80 tokens.
 CASES = [*((name, 1.0) for name in PROMPTS), *((name, 1.3) for name in ("a question", "a loop", "another language"))]
+CLEAR = (("a plan", 1.0), ("a fact", 1.0), ("a question", 1.0))  # leads of 5e-2: others part before them
 
 pytestmark = pytest.mark.skipif(available() is not None, reason=available() or "")
 
@@ -107,7 +108,8 @@ def torch_text(plain_torch: Generator, tokenizer: Tokenizer) -> Callable[..., li
 
 
 @pytest.mark.parametrize("isa", ["avx512", "avx2", "portable"])
-@pytest.mark.parametrize(("name", "penalty"), CASES)
+@pytest.mark.parametrize(("name", "penalty"), [pytest.param(*case, marks=[pytest.mark.slow] if case in CLEAR else [])
+                                               for case in CASES])
 def test_the_text_is_that_of_torch(name: str, penalty: float, isa: str, on: Callable[[str], Generator],
                                    plain_torch: Generator, torch_text: Callable[..., list[int]],
                                    tokenizer: Tokenizer) -> None:
@@ -132,6 +134,6 @@ def test_the_loaded_model_writes_it_too(torch_text: Callable[..., list[int]], to
 
 def test_the_texts_differ(torch_text: Callable[..., list[int]]) -> None:
     """What is compared is text, not one and the same token again and again."""
-    texts = [torch_text(name) for name in PROMPTS]
+    texts = [torch_text(name) for name in PROMPTS if (name, 1.0) not in CLEAR]
     assert len({tuple(text) for text in texts}) == len(texts)
     assert np.median([len(set(text)) for text in texts]) >= 10

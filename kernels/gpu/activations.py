@@ -14,7 +14,8 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nimllm.kernels.gpu.launch import INTERPRETED, check_floating, eager, on_device
+from nimllm.kernels.eager import eager
+from nimllm.kernels.gpu.launch import INTERPRETED, check_floating, on_device
 
 SWIGLU, GELU, RELU2 = 0, 1, 2
 TILE = 512 if INTERPRETED else 4096  # elements of a program; 4 warps x 32 lanes x 32 elements

@@ -21,9 +21,10 @@ import triton
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nimllm.kernels.eager import eager
 from nimllm.kernels.gpu.attention_backward import backward_keys, backward_queries, row_sums
 from nimllm.kernels.gpu.attention_forward import forward
-from nimllm.kernels.gpu.launch import check_floating, eager, on_device, precision, upcast
+from nimllm.kernels.gpu.launch import check_floating, on_device, precision, upcast
 
 WIDEST = 256  # features of a head; beyond this the smallest blocks exceed a processor's shared memory
 

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import triton
@@ -23,9 +23,6 @@ os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 
 INTERPRETED: bool = bool(triton.knobs.runtime.interpret)
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-
-F = TypeVar("F", bound=Callable[..., Any])
-
 
 Choice = tuple[dict[str, int], int, int]  # constants of the kernel, warps, stages of the software pipeline
 
@@ -92,18 +89,3 @@ def check_floating(**tensors: Tensor) -> None:
     if first.is_cuda == INTERPRETED:
         raise ValueError("TRITON_INTERPRET=1 is for tensors on the CPU" if INTERPRETED
                          else f"Triton kernels need a GPU, the tensors are on {first.device}")
-
-
-def eager(function: F) -> F:
-    """Decorator: under torch.compile the call is a graph break, and what it launches is not traced.
-
-    ``torch.compiler.disable`` imports Dynamo, about two seconds, so it is applied when something is being compiled.
-    """
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if torch.compiler.is_compiling():
-            return torch.compiler.disable(function)(*args, **kwargs)
-        return function(*args, **kwargs)
-
-    return call  # type: ignore[return-value]

@@ -19,7 +19,8 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nimllm.kernels.gpu.launch import eager, on_device
+from nimllm.kernels.eager import eager
+from nimllm.kernels.gpu.launch import on_device
 
 CHUNK = 2**25  # logits held at a time: 64 MiB of bf16, about an H200's L2 (50 MiB). To be measured
 _BLOCK = 4096

@@ -14,7 +14,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from nimllm.kernels.gpu.launch import INTERPRETED, eager, on_device
+from nimllm.kernels.eager import eager
+from nimllm.kernels.gpu.launch import INTERPRETED, on_device
 
 # (rows of a tile, columns of a step, warps, stages) by the number of rows; to be measured. Small matrices need many
 # tiles to fill the processors, large ones large tiles to live from their registers.

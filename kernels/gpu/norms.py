@@ -17,7 +17,8 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nimllm.kernels.gpu.launch import check_floating, eager, on_device, processors
+from nimllm.kernels.eager import eager
+from nimllm.kernels.gpu.launch import check_floating, on_device, processors
 
 WIDEST = 32768  # features: a row of fp32 in the registers of 16 warps, twice
 TILE = 2048  # elements of a program where rows are short: 16 a lane; at 32 the backward fills the registers (sm_90)

@@ -18,7 +18,8 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nimllm.kernels.gpu.launch import INTERPRETED, check_floating, eager, on_device, processors
+from nimllm.kernels.eager import eager
+from nimllm.kernels.gpu.launch import INTERPRETED, check_floating, on_device, processors
 
 TILE = 1024  # elements of one head's tile: 4 warps x 32 lanes x 8 elements, two halves
 

@@ -17,7 +17,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from nimllm.kernels.gpu.launch import eager, on_device
+from nimllm.kernels.eager import eager
+from nimllm.kernels.gpu.launch import on_device
 from nimllm.kernels.gpu.tables import BLOCK, CHUNK, TRITON, WARPS, chunk_bounds, chunk_table, pointer, to_device
 from nimllm.kernels.reference import check_grid_add
 

@@ -10,6 +10,7 @@ the interpreter's run needs ``TRITON_INTERPRET=1`` in the environment. A test of
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 import pytest
@@ -23,10 +24,15 @@ collect_ignore_glob = [] if find_spec("triton") else ["gpu"]  # they import it, 
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def device(request: pytest.FixtureRequest) -> torch.device:
-    """The device a Triton kernel runs on in this test."""
+def device(request: pytest.FixtureRequest) -> Iterator[torch.device]:
+    """The device a Triton kernel runs on in this test. The interpreter works on small tensors: a second thread of torch
+    does nothing but wait for them, with all its might (52 -> 44 s of processor for test_gpu_attention)."""
     if request.param == "cpu" and not INTERPRETED:
         pytest.skip("the interpreter was not asked for: TRITON_INTERPRET=1")
     if request.param == "cuda" and (INTERPRETED or not torch.cuda.is_available()):
         pytest.skip("needs a GPU, and TRITON_INTERPRET unset")
-    return torch.device(request.param)
+    threads = torch.get_num_threads()
+    if request.param == "cpu":
+        torch.set_num_threads(1)
+    yield torch.device(request.param)
+    torch.set_num_threads(threads)

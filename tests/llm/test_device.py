@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 
@@ -38,18 +40,18 @@ def test_operations_of_gpt2_are_the_published_ones() -> None:
 def test_a_cpu_cannot_be_faster_than_its_measured_peak() -> None:
     if reason := limits.available():
         pytest.skip(reason)
-    peak = device.peak(torch.device("cpu"), bf16=False)
-    assert peak is not None
-    a = torch.randn(512, 512)
-    torch.set_num_threads(1)
-    import time
-
-    best = 0.0
-    for _ in range(10):
+    a, threads = torch.randn(512, 512), torch.get_num_threads()
+    best, highest = 0.0, 0.0
+    for _ in range(10):  # in turns: on a busy machine each of the two is disturbed now and then
+        torch.set_num_threads(threads)
+        peak = device.peak(torch.device("cpu"), bf16=False)
+        assert peak is not None
+        highest = max(highest, peak)
+        torch.set_num_threads(1)
         began = time.perf_counter()
         a @ a
         best = max(best, 2 * 512**3 / (time.perf_counter() - began))
-    assert 1e9 < best < 1.3 * peak  # a busy machine may have measured the peak a little low
+    assert 1e9 < best < 1.3 * highest
 
 
 def test_a_device_that_is_not_there_is_one_message() -> None:

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from nimllm.cli import main
 from nimllm.errors import NimError
 from nimllm.llm.batches import IGNORE, Windows
 from nimllm.llm.config import ModelConfig, read_config
@@ -243,6 +245,21 @@ def train(*words: str, cwd: Path, **options) -> subprocess.CompletedProcess[str]
     )
 
 
+Inside = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def inside(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Inside:
+    """The command in this process, for what needs no signal: its code and its standard error, without torch's start."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> tuple[int, str]:
+        capfd.readouterr()
+        return main(["--train", *words]), capfd.readouterr().err
+
+    return call
+
+
 def environment() -> dict[str, str]:
     root = str(Path(__file__).resolve().parents[2])
     return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -277,12 +294,12 @@ OPTIONS = (
 )
 
 
-def test_killed_at_random_moments_ends_like_an_uninterrupted_run(tmp_path: Path) -> None:
+def test_killed_at_random_moments_ends_like_an_uninterrupted_run(tmp_path: Path, inside: Inside) -> None:
     (tmp_path / "book.txt").write_text(long_text(120_000))
-    done = train("book.txt", "--out", "whole", *OPTIONS, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    code, said = inside("book.txt", "--out", "whole", *OPTIONS)
+    assert code == 0, said
     rng = random.Random(1)
-    for number in range(3):
+    for number in range(2):  # the beginning is killed, and what resumes it
         words = ["book.txt", "--out", "parts", *OPTIONS] if not number else ["--resume", "--out", "parts", "--plain"]
         process = subprocess.Popen(
             [sys.executable, "-m", "nimllm", "--train", *words],
@@ -299,8 +316,8 @@ def test_killed_at_random_moments_ends_like_an_uninterrupted_run(tmp_path: Path)
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stderr.close()
-    done = train("--resume", "--out", "parts", "--plain", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    code, said = inside("--resume", "--out", "parts", "--plain")
+    assert code == 0, said
     assert trace(tmp_path / "parts") == trace(tmp_path / "whole")
     assert read_config(tmp_path / "parts").context == 32
 
@@ -336,17 +353,17 @@ def test_interrupt_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     ],
     ids=["missing", "empty", "binary", "latin1", "short"],
 )
-def test_bad_text_is_one_clear_message(tmp_path: Path, content: bytes | None, what: str) -> None:
+def test_bad_text_is_one_clear_message(tmp_path: Path, content: bytes | None, what: str, inside: Inside) -> None:
     if content is not None:
         (tmp_path / "x.txt").write_bytes(content)
-    done = train("x.txt", "--out", "run", "--plain", cwd=tmp_path)
-    assert done.returncode == 3 and what in done.stderr and "Traceback" not in done.stderr, done.stderr
-    assert "x.txt" in done.stderr or what == "small"
+    code, said = inside("x.txt", "--out", "run", "--plain")
+    assert code == 3 and what in said and "Traceback" not in said, said
+    assert "x.txt" in said or what == "small"
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
-def test_finished_run_is_not_overwritten(tmp_path: Path) -> None:
+def test_finished_run_is_not_overwritten(tmp_path: Path, inside: Inside) -> None:
     (tmp_path / "book.txt").write_text(long_text(60_000))
-    assert train("book.txt", "--out", "run", *OPTIONS, "--steps", "3", cwd=tmp_path).returncode == 0
-    done = train("book.txt", "--out", "run", *OPTIONS, "--steps", "3", cwd=tmp_path)
-    assert done.returncode == 3 and "--resume" in done.stderr
+    assert inside("book.txt", "--out", "run", *OPTIONS, "--steps", "3")[0] == 0
+    code, said = inside("book.txt", "--out", "run", *OPTIONS, "--steps", "3")
+    assert code == 3 and "--resume" in said

@@ -49,14 +49,14 @@ def case(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Te
     return (torch.randn(3, *shape) * 3).to(device, dtype)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", ["swiglu", "fused", "gelu", "relu2"])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape,dtype", [*((shape, torch.float32) for shape in SHAPES),
+                                         *((shape, dtype) for shape in SHAPES[1::2] for dtype in DTYPES[1:])], ids=str)
 def test_result_and_gradients(shape, kind, dtype, device) -> None:  # type: ignore[no-untyped-def]
     compare(*case(shape, dtype, device), kind)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(n=st.integers(1, 40), f=st.integers(1, 300), kind=st.sampled_from(["swiglu", "fused", "gelu", "relu2"]),
        dtype=st.sampled_from(DTYPES))
 def test_any_shape(n, f, kind, dtype, device) -> None:  # type: ignore[no-untyped-def]

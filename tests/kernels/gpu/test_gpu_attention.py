@@ -12,25 +12,26 @@ from nimllm.kernels import reference
 from nimllm.kernels.gpu.attention import attention
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
-# b, h, g, t, s, d; blocks in the interpreter are 64 x 32, on a GPU at most 128 x 128
+# b, h, g, t, s, d; blocks in the interpreter are 64 x 32, on a GPU at most 128 x 128. Programs cost the interpreter
+# most, and there is one for each of b * h and of b * g
 SHAPES = [
+    (2, 3, 1, 2, 2, 48),
+    (1, 2, 1, 7, 7, 64),
+    (2, 2, 1, 65, 65, 32),
     (1, 1, 1, 1, 1, 32),
-    (3, 3, 1, 2, 2, 48),
-    (2, 4, 1, 7, 7, 64),
-    (1, 3, 3, 33, 33, 128),
-    (2, 3, 1, 65, 65, 32),
+    (1, 1, 1, 33, 33, 128),
     (1, 1, 1, 127, 127, 64),
-    (1, 3, 1, 33, 200, 48),
-    (1, 4, 4, 1, 65, 64),
-    (1, 1, 1, 200, 200, 32),
+    (1, 2, 1, 33, 100, 48),
+    (1, 2, 2, 1, 65, 64),
     (1, 1, 1, 32, 64, 16),
     (1, 2, 1, 5, 40, 9),
 ]
 CASES = [
-    *((shape, True, dtype) for shape in SHAPES for dtype in (torch.float32, torch.bfloat16)),
+    *((shape, True, torch.float32) for shape in SHAPES),
     *((shape, False, torch.float32) for shape in SHAPES),
-    *((shape, True, torch.float16) for shape in SHAPES[2:5]),
-    *((shape, False, torch.bfloat16) for shape in SHAPES[2:5]),
+    *((shape, True, torch.bfloat16) for shape in SHAPES[:5]),
+    *((shape, True, torch.float16) for shape in SHAPES[1:3]),
+    *((shape, False, torch.bfloat16) for shape in SHAPES[1:3]),
 ]
 
 
@@ -76,7 +77,7 @@ def test_result_and_gradients(shape, causal, dtype, device) -> None:  # type: ig
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(b=st.integers(1, 3), g=st.integers(1, 2), group=st.sampled_from([1, 3, 4]), t=st.integers(1, 70),
+@given(b=st.integers(1, 2), g=st.integers(1, 2), group=st.sampled_from([1, 3]), t=st.integers(1, 70),
        older=st.integers(0, 40), d=st.sampled_from([16, 24, 32]), causal=st.booleans(),
        dtype=st.sampled_from(DTYPES))
 def test_any_shape(b, g, group, t, older, d, causal, dtype, device) -> None:  # type: ignore[no-untyped-def]
@@ -85,11 +86,10 @@ def test_any_shape(b, g, group, t, older, d, causal, dtype, device) -> None:  # 
         assert off(x, y) <= limit(dtype)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("t,s", [(40, 7), (3, 1)])
+@pytest.mark.parametrize("t,s,dtype", [*((40, 7, dtype) for dtype in DTYPES), (3, 1, torch.float32)])
 def test_queries_that_see_no_key(t, s, dtype, device) -> None:  # type: ignore[no-untyped-def]
     """With more queries than keys the first t - s are before every key: result 0, no gradient from or to them."""
-    q, k, v, do = case(1, 4, 2, t, s, 32, dtype, device)
+    q, k, v, do = case(1, 2, 1, t, s, 32, dtype, device)
     out = attention(q, k, v)
     dq, dk, dv = torch.autograd.grad(out, (q, k, v), do)
     blind = t - s
@@ -116,7 +116,7 @@ def test_no_keys_and_no_queries(device: torch.device) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_views_of_one_projection_are_read_where_they_lie(dtype: torch.dtype, device: torch.device) -> None:
-    b, t, h, g, d = 2, 37, 4, 2, 16
+    b, t, h, g, d = 2, 37, 2, 1, 16
     torch.manual_seed(1)
     fused = torch.randn(b, t, (h + 2 * g) * d).to(device, dtype)
     q, k, v = (x.unflatten(-1, (-1, d)).transpose(1, 2) for x in fused.split([h * d, g * d, g * d], -1))
@@ -204,7 +204,8 @@ def test_bad_input(device: torch.device) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(3, 8, 2, 200, 200, 64), (1, 12, 4, 127, 200, 128), (1, 2, 2, 513, 513, 64),
-                                   (1, 2, 1, 70, 70, 256)], ids=str)
+                                   (1, 2, 1, 70, 70, 256), (1, 1, 1, 200, 200, 32),
+                                   (2, 4, 1, 7, 7, 64), (1, 3, 3, 33, 33, 128)], ids=str)
 def test_more_blocks(shape, dtype, device) -> None:  # type: ignore[no-untyped-def]
     got, want = both(*case(*shape, dtype, device), True)
     for x, y in zip(got, want, strict=True):

@@ -50,14 +50,14 @@ def check(lengths: list[int], h: int, g: int, d: int, causal: bool, dtype: torch
         assert off(x, y) <= limit(dtype), name
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("causal", [True, False])
-@pytest.mark.parametrize("lengths", [[5], [1, 1, 1], [33, 0, 1, 7]], ids=str)
+@pytest.mark.parametrize("lengths,causal,dtype", [
+    ([5], True, torch.float32), ([1, 1, 1], True, torch.float32), ([1, 1, 1], False, torch.bfloat16),
+    *(([33, 0, 1, 7], True, dtype) for dtype in DTYPES), ([33, 0, 1, 7], False, torch.float32)], ids=str)
 def test_result_and_gradients(lengths, causal, dtype, device) -> None:  # type: ignore[no-untyped-def]
     check(lengths, 2, 1, 32, causal, dtype, device)
 
 
-@pytest.mark.parametrize("h,g,d", [(3, 1, 64), (2, 2, 48), (4, 1, 128)])
+@pytest.mark.parametrize("h,g,d", [(3, 1, 48), (2, 2, 64), (2, 1, 128)])
 def test_heads(h: int, g: int, d: int, device: torch.device) -> None:
     check([2, 34, 1], h, g, d, True, torch.float32, device)
 

@@ -13,12 +13,12 @@ from nimllm.kernels import ops
 from nimllm.llm import model as gpt
 from nimllm.llm.config import ModelConfig
 
-SMALL: dict[str, Any] = {"vocab_size": 300, "context": 64, "n_layers": 2, "d_model": 64, "n_heads": 4, "n_kv_heads": 2,
+SMALL: dict[str, Any] = {"vocab_size": 300, "context": 64, "n_layers": 2, "d_model": 64, "n_heads": 2, "n_kv_heads": 1,
                          "head_dim": 16, "d_ff": 96}
 SHAPES: dict[str, dict[str, Any]] = {
     "qwen3": {},
-    "llama, untied": {"qk_norm": False, "tied": False, "n_kv_heads": 4},
-    "gpt2": {"pos": "learned", "norm": "layer", "ffn": "gelu", "qk_norm": False, "bias": True, "n_kv_heads": 4},
+    "llama, untied": {"qk_norm": False, "tied": False, "n_kv_heads": 2},
+    "gpt2": {"pos": "learned", "norm": "layer", "ffn": "gelu", "qk_norm": False, "bias": True, "n_kv_heads": 2},
     "relu2": {"ffn": "relu2"},
 }
 

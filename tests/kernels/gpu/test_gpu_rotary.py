@@ -13,7 +13,9 @@ from nimllm.kernels.gpu.rotary import qk_norm_rope, rope
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 # b, t, h, g, d; tiles are 4 tokens in the interpreter
-SHAPES = [(1, 1, 1, 1, 2), (2, 7, 4, 1, 32), (3, 2, 3, 3, 48), (1, 33, 3, 1, 64), (2, 5, 4, 2, 128), (1, 9, 2, 2, 6)]
+SHAPES = [(1, 1, 1, 1, 2), (2, 7, 2, 1, 32), (2, 2, 3, 3, 48), (1, 17, 3, 1, 64), (1, 5, 4, 2, 128), (1, 9, 2, 2, 6)]
+CASES = [*((shape, torch.float32) for shape in SHAPES),
+         *((shape, dtype) for shape in SHAPES[1::2] for dtype in (torch.float16, torch.bfloat16))]
 
 
 def limit(dtype: torch.dtype) -> float:
@@ -48,8 +50,7 @@ def compare(q: Tensor, k: Tensor, q_gain: Tensor | None, k_gain: Tensor | None, 
         assert off(x, y) <= limit(q.dtype)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape,dtype", CASES, ids=str)
 def test_norm_and_rotation(shape, dtype, device) -> None:  # type: ignore[no-untyped-def]
     compare(*case(*shape, dtype, device))
 
@@ -70,20 +71,20 @@ def test_neither_norm_nor_rotation_is_the_identity(device: torch.device) -> None
     assert all(torch.equal(x, y) for x, y in zip((*outs, *grads), (q, k, dq, dk), strict=True))
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(b=st.integers(1, 3), t=st.integers(1, 20), g=st.integers(1, 2), group=st.sampled_from([1, 3, 4]),
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(b=st.integers(1, 2), t=st.integers(1, 10), g=st.integers(1, 2), group=st.sampled_from([1, 3, 4]),
        half=st.integers(1, 40), dtype=st.sampled_from(DTYPES))
 def test_any_shape(b, t, g, group, half, dtype, device) -> None:  # type: ignore[no-untyped-def]
     compare(*case(b, t, g * group, g, 2 * half, dtype, device))
 
 
 def test_positions_for_each_sequence(device: torch.device) -> None:
-    q, k, q_gain, k_gain, _, dq, dk = case(3, 7, 2, 1, 32, torch.float32, device)
-    positions = torch.randint(0, 30000, (3, 7)).to(device)
+    q, k, q_gain, k_gain, _, dq, dk = case(2, 5, 2, 1, 32, torch.float32, device)
+    positions = torch.randint(0, 30000, (2, 5)).to(device)
     compare(q, k, q_gain, k_gain, positions, dq, dk)
     compare(q, k, q_gain, k_gain, positions.int(), dq, dk)
     compare(q, k, q_gain, k_gain, positions.mT.contiguous().mT, dq, dk)
-    compare(q, k, q_gain, k_gain, positions[:1, 2:3].expand(3, 7), dq, dk)
+    compare(q, k, q_gain, k_gain, positions[:1, 2:3].expand(2, 5), dq, dk)
     compare(q, k, q_gain, k_gain, positions[:1], dq, dk)
 
 
