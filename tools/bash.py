@@ -91,8 +91,8 @@ def find_bash(env: Mapping[str, str]) -> str:
 
 
 class Bash:
-    """``private`` is the folder with what bash sources and the FIFOs; ``mark`` names the shell's processes where no
-    sandbox holds them together; ``exports`` is the ``export -p`` of the shell this one replaces."""
+    """``private`` is the folder with what bash sources and the FIFOs; ``mark`` names the shell to the guard, and its
+    processes where no sandbox holds them together; ``exports`` is the ``export -p`` of the shell this one replaces."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class Bash:
         self.output = self._fifo(self.output_name)
         self._below: list[int] | None = None  # /proc files with the children of bash (and of the sandbox's init)
         start = ["--noprofile", "--rcfile", str(self.inside / "start"), "--noediting", "-i"]
-        self._env = dict(env) if sandbox.contained else {**env, "NIMLLM_SHELL": mark, **sandbox.temporary(private)}
+        self._env = {**env, "NIMLLM_SHELL": mark, **sandbox.temporary(private)}
         try:
             # bash reads its lines from a pipe and not from the pty: no echo, no line discipline, and none of the
             # kernel's workers in between, which on a busy machine come milliseconds late.
@@ -163,7 +163,7 @@ class Bash:
 
     def _write_files(self, env: Mapping[str, str], cwd: Path, exports: bytes, gate: int) -> None:
         texts = {"go": GO, "hint": HINT, "report": REPORT, "last": LAST}
-        texts["start"] = start_file(self.sandbox.limits.ulimits(), cwd, gate)
+        texts["start"] = start_file(self.sandbox.limits.ulimits(), cwd, gate, hidden=self.namespaced)
         for name, text in texts.items():
             text = text.replace("@NAME@", self.name).replace("@PATH@", shlex.quote(env["PATH"]))
             text = text.replace("@WORKSPACE@", shlex.quote(str(self.sandbox.workspace)))

@@ -26,7 +26,7 @@ class Channel:
         self._watched = (token, self._needle, b"bash: " + self._needle, *self._stale)
 
     def retire(self) -> None:
-        """The present token was asked for more than once."""
+        """The present token was asked for more than once, or has not come."""
         self._stale = [*self._stale[-7:], self._token]
 
     def take_left(self) -> bytes:

@@ -295,7 +295,7 @@ class Execution:
             # bash reported before everything was gone: what is left has had its chance
             processes.end(self._signalled.values(), 0.1)
             processes.end(self._started_processes().values(), 0.0)
-        if self._typed > 1:
+        if self._typed > 1 or not self.channel.marked:  # it comes again, or late: not in the next command's output
             self.channel.retire()
         if self.reason_stops and self.ended in ("done", "died"):
             self.note(f"stopped: {self.reason}")

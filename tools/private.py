@@ -12,6 +12,8 @@ import tempfile
 import threading
 import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nimllm.tools.keeper import recover
@@ -79,38 +81,44 @@ def sweep(folder: Path | None = None) -> list[Path]:
             found = entry.stat(follow_symlinks=False)
             if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
                 continue
-            mark = _abandoned(Path(entry.path), found.st_mtime)
+            with _abandoned(Path(entry.path), found.st_mtime) as mark:
+                if mark is None:
+                    continue
+                for pid in marked(mark) if mark else ():
+                    try:
+                        os.kill(pid, 9)
+                    except OSError:
+                        continue
+                recover(Path(entry.path) / KEPT)  # nothing of the shell runs any more
+                remove_tree(Path(entry.path))
+                removed.append(Path(entry.path))
         except OSError:
             continue
-        if mark is None:
-            continue
-        for pid in marked(mark) if mark else ():
-            try:
-                os.kill(pid, 9)
-            except OSError:
-                continue
-        recover(Path(entry.path) / KEPT)  # nothing of the shell runs any more
-        remove_tree(Path(entry.path))
-        removed.append(Path(entry.path))
     return removed
 
 
-def _abandoned(path: Path, changed: float) -> str | None:
-    """The mark of a folder whose owner is dead; empty when it had none; None while it may be in use."""
+@contextmanager
+def _abandoned(path: Path, changed: float) -> Iterator[str | None]:
+    """The mark of a folder whose owner is dead; empty when it had none; None while it may be in use. Its lock is held
+    meanwhile, so that one sweeper at a time puts back what the shell changed."""
     try:
         lock = os.open(path / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
-        return "" if time.time() - changed > ABANDONED else None
+        yield "" if time.time() - changed > ABANDONED else None
+        return
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield None
+            return
         text = os.read(lock, 64).decode("ascii", "replace")
-    except OSError:
-        return None
+        if len(text) == 16:
+            yield text
+        else:
+            yield "" if time.time() - changed > 60.0 else None  # made, and not yet locked
     finally:
         os.close(lock)
-    if len(text) == 16:
-        return text
-    return "" if time.time() - changed > 60.0 else None  # made, and not yet locked
 
 
 def marked(mark: str) -> list[int]:
@@ -129,17 +137,25 @@ def marked(mark: str) -> list[int]:
 
 
 _GUARD = r"""
-read -r _
+declare -A marks
+while read -r what mark; do
+  case $what in
+    add) marks[$mark]=1 ;;
+    drop) unset "marks[$mark]" ;;
+  esac
+done
+[ ${#marks[@]} = 0 ] && exit
+for mark in "${!marks[@]}"; do lines+=(-e "NIMLLM_SHELL=$mark"); done
 for round in {1..40}; do
   found=
   for file in /proc/[0-9]*/environ; do
-    if grep -qzxF "NIMLLM_SHELL=$1" "$file" 2>/dev/null; then
+    if grep -qzxF "${lines[@]}" "$file" 2>/dev/null; then
       file=${file#/proc/}; kill -9 "${file%/environ}" 2>/dev/null && found=1
     fi
   done
   [ "$found" ] || break
 done
-[ -e "$2" ] && exec "$3" -c 'from nimllm.tools.private import sweep; sweep()'
+exec "$1" -c 'from nimllm.tools.private import sweep; sweep()'
 """
 
 
@@ -149,24 +165,64 @@ def _homes() -> dict[str, str]:
 
 
 class Guard:
-    """A process that ends what carries ``mark`` when we are gone, however we went: it waits for the end of a pipe.
+    """A process that ends the shells of this one when it is gone, however it went: it waits for the end of a pipe.
 
-    For shells without a pid namespace, whose jobs nothing else would end. What they changed of protected things is then
-    put back at once; for others, when nimllm next starts.
+    Without a pid namespace nothing else would end their jobs; and bubblewrap's first process misses the death of its
+    parent when that comes before it asked to be told. What the shells changed of protected things is put back at once.
+    One guard serves all shells of a process, and ends with the last of them.
     """
 
-    def __init__(self, bash: str, mark: str, private: Path) -> None:
+    _lock = threading.Lock()
+    _present: Guard | None = None
+
+    def __init__(self, bash: str) -> None:
+        self._owner = os.getpid()
+        self._marks: set[str] = set()
         self._process = subprocess.Popen(
-            [bash, "--norc", "--noprofile", "-c", _GUARD, "nimllm-guard", mark, str(private / KEPT), sys.executable],
+            [bash, "--norc", "--noprofile", "-c", _GUARD, "nimllm-guard", sys.executable],
             stdin=subprocess.PIPE,
+            bufsize=0,  # what a killed guard did not read would be tried again, and fail, when the pipe is closed
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            cwd="/",
             env={"PATH": os.defpath, "LC_ALL": "C", "PYTHONPATH": os.pathsep.join(sys.path), **_homes()},
             start_new_session=True,
         )
 
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdin:
-            self._process.stdin.close()
+    @classmethod
+    def add(cls, bash: str, mark: str) -> None:
+        """Guard the shell that carries ``mark``, from before it starts."""
+        with cls._lock:
+            guard = cls._present
+            if guard is None or guard._owner != os.getpid() or guard._process.poll() is not None:
+                kept = guard._marks if guard is not None and guard._owner == os.getpid() else set()
+                guard = cls._present = Guard(bash)  # the one before may have been killed: by a user, out of memory
+                for other in kept:
+                    guard._tell("add", other)
+            guard._tell("add", mark)
+
+    @classmethod
+    def drop(cls, mark: str) -> None:
+        """The shell with ``mark`` has ended; a second call does nothing."""
+        with cls._lock:
+            guard = cls._present
+            if guard is None or guard._owner != os.getpid() or mark not in guard._marks:
+                return
+            guard._tell("drop", mark)
+            if not guard._marks:
+                cls._present = None
+                guard._process.kill()
+                guard._process.wait()
+                if guard._process.stdin:
+                    guard._process.stdin.close()
+
+    def _tell(self, what: str, mark: str) -> None:
+        if what == "add":
+            self._marks.add(mark)
+        else:
+            self._marks.discard(mark)
+        assert self._process.stdin
+        try:
+            self._process.stdin.write(f"{what} {mark}\n".encode())
+        except OSError:  # it was killed; the next shell starts another
+            pass

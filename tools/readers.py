@@ -457,4 +457,5 @@ _VERSIONED = frozenset(
     "perf strace gdb valgrind systemctl less man nimllm".split()
 )
 CHECKED = frozenset(_CHECKS)
+READERS = _PLAIN | _NO_ARGUMENTS | CHECKED  # programs of which some use at least is known to only read
 GIT_READERS = frozenset(_GIT)

@@ -16,7 +16,7 @@ import os
 import re
 import urllib.parse
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -194,6 +194,21 @@ def redact(text: str, known: Iterable[str] | None = None) -> str:
         position = span.end
     parts.append(text[position:])
     return "".join(parts)
+
+
+def together(texts: Iterable[str]) -> Callable[[str], str]:
+    """:func:`redact` for texts that belong together: what one of them tells is a secret in all of them, be it a word
+    ("the passphrase = tulip", then ``echo tulip``) or digits alone."""
+    values = {text[span.start : span.end] for text in texts for span in find(text)}
+    values |= {line.strip() for value in values if "\n" in value for line in value.split("\n")
+               if len(line) >= 12 and not line.startswith("-----")}
+    longest = sorted((value for value in values if len(value) > 3 and value not in _MASKS),
+                     key=lambda value: (-len(value), value))
+    if not longest:
+        return redact
+    spelled = re.compile(rf"(\[redacted [^\]\n]*\])|(?<![^\W_])(?:{'|'.join(map(re.escape, longest))})(?![^\W_])")
+    mask = MASK.format(kind="secret")
+    return lambda text: spelled.sub(lambda match: match[1] or mask, redact(text))
 
 
 _seen: dict[str, None] = {}  # values that were found once, oldest first

@@ -97,7 +97,7 @@ class Shell:
         self._channel = Channel(str(sandbox.inside(self._private)))
         self._jobs = Jobs(self._below)
         self._interrupts = Interrupts()
-        self._guard = None if sandbox.contained else Guard(self._program, self._mark, self._private)
+        Guard.add(self._program, self._mark)
         self._keeper: Keeper | None = None
         self._watched = 0.0  # when the watch last looked at what was free
         self._aside: list[str] = []  # what happened between commands, told with the next one
@@ -157,8 +157,7 @@ class Shell:
         if self._keeper is not None:
             self._keeper.restore()
         self._jobs.close()
-        if self._guard is not None:
-            self._guard.close()
+        Guard.drop(self._mark)
         self._folder.remove()
         self._interrupts.close()
 

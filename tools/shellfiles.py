@@ -55,12 +55,14 @@ fi
 [[ -z ${PROMPT_COMMAND-}${PROMPT_COMMAND[*]-}$PS0$PS1$PS2${TMOUT-} && $IFS == $' \t\n' ]] && @NAME@_bent=0
 {
   \builtin printf '\0%s\n\0%s\0%s\0%s\0' "$1" "$@NAME@_status" "$@NAME@_moved$@NAME@_bent" "$PWD"
+  \set -- "$1" "$@NAME@_status"
   \unset POSIXLY_CORRECT @NAME@_status @NAME@_moved @NAME@_folder @NAME@_bent
   \export -p
   \builtin printf '\n%s\0' "$1"
 } >@DIR@/pipes/control
 \builtin printf %s "$1"
 \trap '{ @NAME@_status=$? POSIXLY_CORRECT=1; \. @DIR@/last; } >/dev/null 2>&1' EXIT
+\return "$2"  # what the next command finds in $?
 """
 ).replace("@BUILTINS@", _NAMES.replace("builtin", r"\builtin")).replace("@ALIASES@", f"{_NAMES} {_WORDS}")
 
@@ -75,16 +77,19 @@ LAST = r"""\unset -f \builtin printf
 """
 
 
-def start_file(ulimits: str, folder: Path, gate: int) -> str:
+def start_file(ulimits: str, folder: Path, gate: int, hidden: bool) -> str:
     """The rcfile. Its last line silences what bash says at its prompt of jobs that ended (their whole text): it would
     stand in the output of whichever command comes next.
 
     ``restore`` holds the exported environment of a shell that died, as its ``export -p`` wrote it.
 
     ``gate``: a pipe that is at its end when nimllm is dead. bubblewrap's change of rights undoes the order to die with
-    it for a moment, and a nimllm killed in that moment would leave a shell that waits for ever."""
+    it for a moment, and a nimllm killed in that moment would leave a shell that waits for ever.
+
+    ``hidden``: what bash starts is held together by a pid namespace and need not carry the shell's mark."""
     return f"""read -t 0 <&{gate} 2>/dev/null && exit 1
 exec {gate}<&-
+{"unset NIMLLM_SHELL" if hidden else ""}
 {ulimits}
 set +o history +H
 PS0= PS1= PS2= PS4='+ ' FUNCNEST=3000

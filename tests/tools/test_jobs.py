@@ -20,10 +20,16 @@ def until(shell: Shell, count: int, program: str = "") -> list[Job]:
     def settled(jobs: list[Job]) -> bool:
         return len(jobs) == count and all(program in job.program for job in jobs)
 
-    while not settled(jobs := shell.jobs()) and time.monotonic() < end:
-        time.sleep(0.02)
-    assert settled(jobs), jobs
-    return jobs
+    def shown(jobs: list[Job]) -> list[tuple[int, tuple[int, ...], str]]:
+        return [(job.id, tuple(job.pids), job.program) for job in jobs]
+
+    jobs = shell.jobs()
+    while time.monotonic() < end:
+        time.sleep(0.05)
+        before, jobs = jobs, shell.jobs()
+        if settled(jobs) and shown(jobs) == shown(before):  # twice the same: setsid has forked, exec is done
+            return jobs
+    raise AssertionError(jobs)
 
 
 def test_no_jobs(shell: Shell) -> None:

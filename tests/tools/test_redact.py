@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nimllm.tools import redact as redacting
-from nimllm.tools.redact import Stream, find, random_looking, redact
+from nimllm.tools.redact import Stream, find, random_looking, redact, together
 
 DRAW = random.Random(7)
 
@@ -113,6 +113,19 @@ def test_the_secret_goes_and_the_rest_stays(text: str) -> None:
 @pytest.mark.parametrize("text", HARMLESS)
 def test_the_harmless_stays(text: str) -> None:
     assert redact(text) == text
+
+
+@pytest.mark.parametrize(("told", "bare"), [
+    ("passphrase = tulipbridge", "tulipbridge"), ("password=48213", "48213"),
+    ("-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\n-----END PRIVATE KEY-----", "MIIEvQIBADANBgkq"),
+])  # fmt: skip
+def test_what_one_text_tells_is_a_secret_in_all_that_belong_to_it(told: str, bare: str) -> None:
+    hide = together(["show it", told, f"echo {bare}"])
+    for text in (told, f"echo {bare}", f'open --with="{bare}"', f"A_{bare}=1"):
+        assert bare not in hide(text) and hide(hide(text)) == hide(text)
+    assert bare in redact(f"echo {bare}", ())  # which nothing else tells of
+    assert hide(f"x{bare}y, echo [redacted password]") == f"x{bare}y, echo [redacted password]"
+    assert together(["nothing here"])("nothing here") == "nothing here"
 
 
 def test_spans_are_in_order_and_apart() -> None:

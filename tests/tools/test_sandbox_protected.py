@@ -206,7 +206,7 @@ def test_nothing_is_left_behind(enforced: Enforced, tmp_path: Path, level: str) 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_killed_harness(enforced: Enforced, tmp_path: Path, level: str) -> None:
-    """With Landlock at once, by the process that ends its jobs; with bubblewrap when nimllm next starts."""
+    """What the shell changed of protected things is put back at once, by the guard of its processes."""
     work, temporary = tmp_path / "work", tmp_path / "temporary"
     for folder in (work, temporary):
         folder.mkdir()
@@ -225,9 +225,6 @@ def test_a_killed_harness(enforced: Enforced, tmp_path: Path, level: str) -> Non
     assert (work / ".nimllm").exists()
     harness.send_signal(signal.SIGKILL)
     harness.wait()
-    if level == "bwrap":
-        sweep = "import time; from nimllm.tools.private import sweep; time.sleep(0.5); print(len(sweep()))"
-        assert subprocess.run([sys.executable, "-c", sweep], env=env, capture_output=True, text=True).stdout == "1\n"
     for _ in range(400):
         try:
             if not (work / ".nimllm").exists() and tree(work / ".git") == before and not os.listdir(temporary):

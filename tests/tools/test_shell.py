@@ -16,6 +16,7 @@ import pytest
 
 from nimllm.errors import SHELL, NimError
 from nimllm.tools import processes, sandbox
+from nimllm.tools.channel import Channel
 from nimllm.tools.shell import Shell
 
 
@@ -43,6 +44,14 @@ def gone(mark: str, seconds: float = 3.0) -> bool:
 
 
 # ---- what lasts --------------------------------------------------------------------------------------------------
+
+
+def test_a_command_finds_the_status_of_the_one_before(shell: Shell) -> None:
+    for status in (3, 0, 141):
+        assert shell.run(f"(exit {status})").status == status
+        assert shell.run("echo $?").output == f"{status}\n"
+    assert shell.run("set -o nounset; set -e; false").status == 1
+    assert shell.run("echo on").output == "on\n"
 
 
 def test_folder_variables_functions_and_aliases_last(shell: Shell) -> None:
@@ -432,3 +441,13 @@ def test_much_output_takes_no_memory(shell: Shell) -> None:
 @pytest.mark.slow
 def test_ten_gigabytes_of_output_take_no_memory(shell: Shell) -> None:
     flood(shell, "10G", 10 << 30, 900)
+
+
+def test_an_end_mark_that_comes_late_is_not_the_next_commands_output() -> None:
+    channel = Channel("/private")
+    channel.begin(b"a" * 32)
+    assert channel.feed(b"out", final=True) == b"out" and not channel.marked
+    channel.retire()
+    channel.begin(b"b" * 32)
+    shown = channel.feed(b"a" * 20) + channel.feed(b"a" * 12 + b"usable" + b"b" * 32)
+    assert shown == b"usable" and channel.marked

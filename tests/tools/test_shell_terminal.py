@@ -114,12 +114,12 @@ def test_ssh_keygen_asks_for_a_passphrase(shared: Shell) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "stty raw </dev/tty; sleep 1.2; echo fine",
-        "python3 -c 'import select, os; r, w = os.pipe(); select.select([r], [], [], 1.2)'; echo fine",
-        "printf 'Password: '; sleep 1.2; echo; echo fine",
-        "sleep 1.2; echo fine",
-        "sleep 1.2 | cat; echo fine",
-        "exec 5</dev/tty; sleep 1.2; echo fine; exec 5<&-",
+        "stty raw </dev/tty; sleep 0.9; echo fine",
+        "python3 -c 'import select, os; r, w = os.pipe(); select.select([r], [], [], 0.9)'; echo fine",
+        "printf 'Password: '; sleep 0.9; echo; echo fine",
+        "sleep 0.9; echo fine",
+        "sleep 0.9 | cat; echo fine",
+        "exec 5</dev/tty; sleep 0.9; echo fine; exec 5<&-",
     ],
 )
 def test_what_is_merely_silent_is_left_alone(shared: Shell, command: str) -> None:
