@@ -104,15 +104,20 @@ def csv(rng: random.Random, rows: int, separator: str = ",") -> tuple[str, list[
     return "".join(separator.join(line) + "\n" for line in lines), columns
 
 
+def message(rng: random.Random) -> str:
+    """What a program writes into its log."""
+    return rng.choice(_MESSAGES).format(names.word(rng), n=rng.randint(1, 9999))
+
+
 def log(rng: random.Random, lines: int) -> str:
     day, second, sources = names.date(rng, 2021), rng.randint(0, 40_000), [names.word(rng) for _ in range(3)]
     with_source, rows = rng.random() < 0.6, []
     for _ in range(lines):
         second += rng.randint(1, 900)
         clock = f"{second // 3600 % 24:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
-        message = rng.choice(_MESSAGES).format(names.word(rng), n=rng.randint(1, 9999))
+        text = message(rng)
         source = f"{rng.choice(sources)}: " if with_source else ""
-        rows.append(f"{day} {clock} {rng.choice(_LEVELS)} {source}{message}\n")
+        rows.append(f"{day} {clock} {rng.choice(_LEVELS)} {source}{text}\n")
     return "".join(rows)
 
 

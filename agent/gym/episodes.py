@@ -19,14 +19,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from nimllm.agent.display import plain
-from nimllm.agent.gym import names, schemas
+from nimllm.agent.gym import absolute, places, schemas
 from nimllm.agent.gym.executor import Execution, Executor
 from nimllm.agent.gym.schema import SCHEMAS, Draft, Schema
 from nimllm.agent.gym.truth import matches, normalise, state
@@ -41,7 +41,7 @@ __all__ = ["EVALUATION", "Draft", "Episode", "Rejected", "draft", "execute", "lo
 EVALUATION = 2**31  # the first seed of evaluation
 OUTPUT_LIMIT = 4_000  # characters; a longer output is no answer
 TRIES = 60  # worlds drawn for one schema before another is taken
-STEP_SHARES = {1: 0.62, 2: 0.25, 3: 0.13}  # of episodes, whatever the number of schemas of each length
+STEP_SHARES = {0: 0.025, 1: 0.605, 2: 0.245, 3: 0.125}  # of episodes, whatever the number of schemas of each length
 NOTE_SHARE = 0.7  # of training episodes that start with the workspace note
 
 
@@ -68,6 +68,20 @@ class Episode:
     expect_state: str
     times: tuple[str, ...]
     protected: tuple[str, ...]
+    root: str = ""  # the world's root where the request names it; empty: no absolute path of the world is in it
+
+    literals: tuple[tuple[str, str], ...] = ()  # (kind, text), as in the draft
+
+    def at(self, folder: str) -> Episode:
+        """The same episode for a world in another folder (one whose path needs no quotes in bash)."""
+        if not self.root:
+            return self
+
+        def there(texts: Sequence[str]) -> tuple[str, ...]:
+            return tuple(absolute.moved(text, self.root, folder) for text in texts)
+
+        return replace(self, requests=there(self.requests), commands=there(self.commands),
+                       protected=there(self.protected), root=folder)
 
     @property
     def steps(self) -> int:
@@ -80,6 +94,15 @@ def load() -> dict[str, Schema]:
     for module in sorted(info.name for info in pkgutil.iter_modules(schemas.__path__)):
         importlib.import_module(f"{schemas.__name__}.{module}")
     return dict(sorted(SCHEMAS.items()))
+
+
+def source(name: str) -> list[Schema]:
+    """The schemas of a source that is not among those of ``schemas/``: ``copying``."""
+    from nimllm.agent.gym import literals
+
+    if name != "copying":
+        raise UsageError(f"there is no source {name!r}", "", "there is copying")
+    return literals.schemas()
 
 
 def chosen(patterns: str | None = None, steps: int | None = None) -> list[Schema]:
@@ -115,33 +138,51 @@ def draft(seed: int, among: Sequence[Schema]) -> tuple[Schema, World, Draft]:
             return schema, world, schema.make(world, rng)
         except Unsuitable:
             continue
+        except (ValueError, LookupError) as error:  # a world that the kind did not think of must not end a whole stream
+            raise Rejected(f"{schema.name}: {type(error).__name__}: {error}") from error
     raise Rejected(f"{schema.name}: no world suits")
 
 
-def _where(seed: int) -> tuple[str, str]:
-    """User and folder name, so that absolute paths vary."""
-    rng = random.Random(seed ^ 0x5EED)
-    return rng.choice(names.FIRST).lower(), rng.choice(("work", "project", names.stem(rng, 0), names.stem(rng, 0)))
+def place(seed: int) -> tuple[str, str]:
+    """The user and the folder of an episode, so that absolute paths vary."""
+    return places.where(random.Random(seed ^ 0x5EED))
 
 
 def execute(seed: int, schema: Schema, world: World, draft: Draft, executor: Executor) -> Episode:
-    """Run the commands; Rejected when they do not do what a right answer must."""
-    user, place = _where(seed)
-    done = executor.run(world, draft.commands, draft.times, user, place)
+    """Run the commands, of a part of the episodes with absolute paths; Rejected when they do not do what a right answer
+    must."""
+    user, root = place(seed)
+    rng = random.Random(seed ^ 0xAB50)
+    if rng.random() < absolute.SHARE:
+        made = absolute.rewritten(draft, world, executor.seen(root), rng)
+        if made is not None:
+            try:
+                return _executed(seed, schema, world, made.draft, executor, user, root, made.anywhere, made.root)
+            except Rejected:  # what could not be said so is said as it was
+                pass
+    return _executed(seed, schema, world, draft, executor, user, root)
+
+
+def _executed(seed: int, schema: Schema, world: World, draft: Draft, executor: Executor, user: str, root: str,
+              elsewhere: bool = False, named: str = "") -> Episode:
+    done = executor.run(world, draft.commands, draft.times, user, root, elsewhere)
     if done is None:
         raise Rejected(f"{schema.name}: too slow, or ended the shell")
     _inspect(schema, draft, done)
-    last = done.observations[-1][0]
+    last = done.observations[-1][0] if done.observations else ""
     expect = None
     if draft.asks and not draft.volatile:
         expect = normalise(last.replace(done.root, "{root}"), draft.ordered)
     return Episode(schema.name, schema.tools, seed, world, tuple(draft.requests), tuple(draft.plan),
                    tuple(draft.commands), tuple(done.observations), _answer(draft, last), draft.asks, draft.ordered,
-                   expect, done.after, draft.times, draft.protected)
+                   expect, done.after, draft.times, draft.protected, named,
+                   draft.literals)
 
 
 def _inspect(schema: Schema, draft: Draft, done: Execution) -> None:
-    planned = len(draft.plan) == schema.steps or (draft.fails and 0 < len(draft.plan) < schema.steps)
+    planned = len(draft.plan) == max(1, schema.steps) or (draft.fails and 0 < len(draft.plan) < schema.steps)
+    if not schema.steps and (draft.asks or not draft.answer):
+        raise Rejected(f"{schema.name}: declines without a word")
     if len(draft.commands) != schema.steps or not planned or not draft.requests:
         raise Rejected(f"{schema.name}: steps, plan and requests do not agree")
     for number, (output, status) in enumerate(done.observations):
@@ -151,7 +192,7 @@ def _inspect(schema: Schema, draft: Draft, done: Execution) -> None:
             raise Rejected(f"{schema.name}: command {number + 1} printed too much")
     if draft.asks and not done.observations[-1][0].strip():
         raise Rejected(f"{schema.name}: the question has an empty answer")
-    if not draft.asks and done.before == done.after:
+    if schema.steps and not draft.asks and done.before == done.after:
         raise Rejected(f"{schema.name}: nothing changed")
 
 
@@ -170,11 +211,15 @@ def render(episode: Episode, rng: random.Random, note: bool) -> list[Turn]:
     turns: list[Turn] = []
     if note:
         turns.append(Turn("system", workspace_note(top_names(episode.world)), tainted=True))
-    turns.append(Turn("user", humanise(rng, rng.choice(episode.requests), episode.protected)))
+    turns.append(Turn("user", humanise(rng, rng.choice(episode.requests), episode.protected,
+                                       episode.commands)))
     turns.append(Turn("plan", "\n".join(episode.plan)))
-    for command, (output, status) in zip(episode.commands, episode.observations, strict=True):
+    for number, (command, (output, status)) in enumerate(zip(episode.commands, episode.observations, strict=True), 1):
         seen = observation(plain(output), status)  # as the loop shows it to the model
-        turns += [Turn("bash", command), Turn("output", seen, tainted=True)]
+        # a command that fails is context: to repair it is what is learnt, not to write it. The last one is an answer
+        # whatever its status is (diff)
+        wrong = status != 0 and number < episode.steps
+        turns += [Turn("bash", command, tainted=wrong), Turn("output", seen, tainted=True)]
     turns.append(Turn("assistant", episode.answer))
     return turns
 
@@ -209,14 +254,14 @@ def row(episode: Episode) -> dict[str, Any]:
             "expect_state": episode.expect_state}
 
 
-def _portion(numbers: Sequence[int], patterns: str | None, steps: int | None
+def _portion(numbers: Sequence[int], patterns: str | None, steps: int | None, special: str | None
              ) -> tuple[list[str], Counter[str], Counter[str], int]:
     """Rows, episodes per schema, reasons of rejection, characters of the turns; for one process."""
     kept: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     rows, characters = [], 0
     with Executor() as executor:
-        for episode in produce(numbers, chosen(patterns, steps), executor, reasons):
+        for episode in produce(numbers, source(special) if special else chosen(patterns, steps), executor, reasons):
             data = row(episode)
             kept[episode.schema] += 1
             characters += sum(len(turn["text"]) for turn in data["turns"])
@@ -232,6 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--schemas", help="only these (comma-separated globs)")
     parser.add_argument("--steps", type=int, help="only episodes of this many commands")
+    parser.add_argument("--source", choices=("copying",), help="literals to copy, instead of the schemas")
     args = parser.parse_args(arguments)
     try:
         _generate(args)
@@ -249,7 +295,7 @@ def _generate(args: argparse.Namespace) -> None:
     reasons: Counter[str] = Counter()
     characters, started = 0, time.monotonic()
     with open(args.out, "w", encoding="utf-8") as out, ProcessPoolExecutor(args.workers) as pool:
-        results = pool.map(_portion, portions, repeat(args.schemas), repeat(args.steps))
+        results = pool.map(_portion, portions, repeat(args.schemas), repeat(args.steps), repeat(args.source))
         for number, (rows, good, bad, length) in enumerate(results, 1):
             out.writelines(line + "\n" for line in rows)
             kept += good
@@ -267,7 +313,7 @@ def _report(kept: Counter[str], reasons: Counter[str], characters: int) -> None:
     for reason, count in reasons.items():
         lost[reason.split(":")[0]] += count
     for name, count in kept.items():
-        for tool in known[name].tools:
+        for tool in known[name].tools if name in known else ():
             tools[tool] += count
     for name in sorted(kept.keys() | lost.keys()):
         total = kept[name] + lost[name]

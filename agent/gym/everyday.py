@@ -1,7 +1,8 @@
 """``nimllm eval shell --set everyday``: two hundred requests in people's own words (``everyday.yaml``), judged by what
 the agent's commands print and leave behind, beside what right commands do in the same world.
 
-Nothing of the set may be trained on: ``tests/agent/test_everyday.py`` holds the generator's wordings against it.
+Nothing of the set may be trained on. Whoever writes the generator does not read it, and where a short request is the
+same by chance ("uptime"), the recipes leave it out by :class:`Kept`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from nimllm.agent.gym import truth
-from nimllm.agent.gym.evaluate import STEP_SECONDS, Ran, Report, Verdict, Work, _clear
+from nimllm.agent.gym.evaluate import STEP_SECONDS, Ran, Report, Verdict, Work, clear
 from nimllm.agent.gym.executor import ENVIRONMENT
 from nimllm.errors import SHELL, NimError
 from nimllm.tools.commands import parse
@@ -68,6 +69,25 @@ def load(path: Path = FILE) -> tuple[dict[str, str], list[Request]]:
     return data["worlds"], found
 
 
+class Kept:
+    """Which requests are the set's own, in whatever case and punctuation, alone or in a longer text."""
+
+    LONG = 4  # words; a shorter one within a text says nothing
+
+    def __init__(self) -> None:
+        bare = [_bare(request.say) for request in load()[1]]
+        self._alone = frozenset(bare)
+        self._within = tuple(f" {text} " for text in bare if len(text.split()) >= self.LONG)
+
+    def holds(self, text: str) -> bool:
+        bare = _bare(text)
+        return bare in self._alone or any(long in f" {bare} " for long in self._within)
+
+
+def _bare(text: str) -> str:
+    return " ".join(re.findall(r"[a-z0-9./_]+", text.lower()))
+
+
 class Worlds:
     """Each world made once, and copied into the work folder for every try."""
 
@@ -83,7 +103,7 @@ class Worlds:
             if done.returncode:
                 raise NimError(f"the world {name!r} cannot be made", done.stderr.decode("utf-8", "replace").strip(),
                                "install git, gzip and tar", SHELL)
-        _clear(self.work)
+        clear(self.work)
         for entry in made.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.copytree(entry, self.work / entry.name, symlinks=True)
@@ -122,7 +142,7 @@ class Judge:
         if self._known is not None:
             self._known.close()
         os.umask(self._umask)
-        _clear(self.work)
+        clear(self.work)
         self._folder.cleanup()
 
     def shell(self) -> Shell:

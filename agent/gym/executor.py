@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from nimllm.agent.gym import truth
+from nimllm.agent.gym import places, truth
 from nimllm.agent.gym.worlds import World
 from nimllm.errors import SHELL, NimError
 
@@ -97,6 +97,22 @@ def plant(world: World, folder: Path) -> None:
                 edit(world, folder)
 
 
+def _emptied(parent: str, own: Sequence[str]) -> list[str]:
+    """bwrap's words for a folder that holds what the host's holds, and room for mount points of our own."""
+    words = ["--tmpfs", parent] if parent != "/" else []
+    for name in sorted(os.listdir(parent)):
+        path = os.path.join(parent, name)
+        if path in own or path in ("/dev", "/proc", "/tmp", "/run", "/etc", "/var"):
+            continue
+        words += ["--symlink", os.readlink(path), path] if os.path.islink(path) else ["--ro-bind-try", path, path]
+    return words
+
+
+def top_of(root: str) -> str:
+    """Which of :data:`places.TOPS` the folder lies in."""
+    return max((top for top in places.TOPS if f"{root}/".startswith(f"{top}/")), key=len)
+
+
 @cache
 def _bwrap() -> str | None:
     """Path of a bubblewrap that works here."""
@@ -113,9 +129,10 @@ class Executor:
     def __init__(self) -> None:
         place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self._base = Path(tempfile.mkdtemp(prefix="nimllm-gym-", dir=place))
-        self._home, self._control = self._base / "home", self._base / "control"
-        self._home.mkdir()
-        self._control.mkdir()
+        self._tops, self._control = self._base / "tops", self._base / "control"
+        for top in places.TOPS:
+            (self._tops / top[1:]).mkdir(parents=True, exist_ok=True)
+        (self._control / "elsewhere").mkdir(parents=True)
         self._sandboxed = _bwrap() is not None
         self._told = 0
         self._bash: subprocess.Popen[bytes] | None = None
@@ -130,23 +147,30 @@ class Executor:
         self._kill()
         shutil.rmtree(self._base, onerror=unlock)
 
-    def run(self, world: World, commands: Sequence[str], times: Sequence[str] = (), user: str = "user",
-            place: str = "work") -> Execution | None:
-        """Execute in a fresh copy of the world at ``/home/<user>/<place>``; None when the shell ends or is too slow.
+    @property
+    def sandboxed(self) -> bool:
+        """Without bubblewrap only commands that the project itself wrote should run here."""
+        return self._sandboxed
 
-        Without bubblewrap the folder's path is that of the temporary folder.
-        """
-        folder = self._home / user / place
-        folder.mkdir(parents=True)
+    def seen(self, root: str) -> str:
+        """The path under which commands will see ``root``: without bubblewrap, one in the temporary folder."""
+        return root if self._sandboxed else str(self._tops / root[1:])
+
+    def run(self, world: World, commands: Sequence[str], times: Sequence[str] = (), user: str = "user",
+            root: str = "/home/user/work", elsewhere: bool = False) -> Execution | None:
+        """Execute in a fresh copy of the world at ``root`` (below one of :data:`places.TOPS`); None when the shell ends
+        or is too slow. ``elsewhere``: the shell starts in another, empty folder."""
+        folder, top = self._tops / root[1:], self._tops / top_of(root)[1:]
+        folder.mkdir(parents=True, exist_ok=folder == top)
         try:
             world.materialise(folder)
-            return self._execute(world, folder, commands, times, user, place)
+            return self._execute(world, folder, commands, times, user, self.seen(root), elsewhere)
         finally:
-            shutil.rmtree(self._home / user, onerror=unlock)
+            for entry in list(top.iterdir()) if folder == top else [top / folder.relative_to(top).parts[0]]:
+                shutil.rmtree(entry, onerror=unlock) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
     def _execute(self, world: World, folder: Path, commands: Sequence[str], times: Sequence[str], user: str,
-                 place: str) -> Execution | None:
-        root = f"/home/{user}/{place}" if self._sandboxed else str(folder)
+                 root: str, elsewhere: bool) -> Execution | None:
         control = "/run/gym" if self._sandboxed else str(self._control)
         (self._control / "status").write_bytes(b"")
         self._passwd(user)
@@ -162,7 +186,8 @@ class Executor:
                     return None
         before = truth.state(folder, times)
         # without a trap, bash 5.2 replaces the subshell by the last command of a sourced "a; b" and never comes back
-        lines = [f"( trap : EXIT; cd {shlex.quote(root)}; export HOME=$PWD USER={user} LOGNAME={user}"]
+        lines = [f"( trap : EXIT; cd {shlex.quote(root)}; export HOME=$PWD USER={user} LOGNAME={user}",
+                 f"cd {control}/elsewhere" if elsewhere else ":"]
         for number, command in enumerate(commands):
             (self._control / f"c{number}").write_text(command + "\n", "utf-8")
             lines.append(f". {control}/c{number} >{control}/o{number} 2>&1 </dev/null; echo $? >>{control}/status")
@@ -191,9 +216,14 @@ class Executor:
     def _start(self) -> subprocess.Popen[bytes]:
         bash = ["/bin/bash", "--norc", "--noprofile"]
         if self._sandboxed:
+            own = [word for top in places.TOPS for word in ("--bind", str(self._tops / top[1:]), top)]
             sandbox = [str(_bwrap()), "--unshare-all", "--die-with-parent", "--hostname", "box", "--uid", "1000",
-                       "--gid", "1000", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp",
-                       "--tmpfs", "/run", "--bind", str(self._home), "/home", "--bind", str(self._control), "/run/gym",
+                       "--gid", "1000", *(word for parent in ("/", "/etc", "/var")
+                                          for word in _emptied(parent, places.TOPS)),
+                       "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run", *own,
+                       *(_emptied("/opt", places.TOPS)[2:] if os.path.isdir("/opt") else []),  # programs may live there
+                       *(word for parent in ("/", "/etc", "/var") for word in ("--remount-ro", parent)),
+                       "--bind", str(self._control), "/run/gym",
                        "--ro-bind", str(self._control / "passwd"), "/etc/passwd",
                        "--ro-bind", str(self._control / "group"), "/etc/group"]
             bash = [*sandbox, *bash]

@@ -13,6 +13,10 @@ import shlex
 from nimllm.agent.gym import contents
 from nimllm.agent.gym.worlds import Unsuitable, World
 
+# bash of a world's setup: a bare repository inside .git (where no digest looks) as remote origin, and main pushed to it
+REMOTE = "git init -q --bare .git/origin.git; git remote add origin .git/origin.git"
+PUSHED = f"{REMOTE}; git push -qu origin main 2>/dev/null"
+
 
 def _object(kind: str, body: bytes) -> bytes:
     return hashlib.sha1(f"{kind} {len(body)}\0".encode() + body, usedforsecurity=False).digest()

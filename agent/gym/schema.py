@@ -29,6 +29,9 @@ class Draft:
     ``answer``: the assistant's last words. ``{output}`` is replaced by the last command's output (stripped) when that
     is at most 200 characters; otherwise, or when None, a neutral sentence is used.
     ``fails``: index of commands that are meant to fail (a repair follows); all others must exit 0.
+
+    A request that nobody should carry out has no commands (its schema has ``steps=0``): one line of plan that says why,
+    and an ``answer`` that says it to the user. Right is then that no command ran.
     """
 
     requests: Sequence[str]
@@ -40,6 +43,7 @@ class Draft:
     fails: frozenset[int] = field(default_factory=frozenset)
     protected: tuple[str, ...] = ()  # names and patterns in the request that no typo may touch
     volatile: bool = False  # the output depends on the machine or the moment: only the state is checked
+    literals: tuple[tuple[str, str], ...] = ()  # (kind, text) of what the command must repeat, where that is counted
     times: tuple[str, ...] = ()  # paths whose modification time (whole seconds) is part of the state
 
 
@@ -50,7 +54,7 @@ Make = Callable[[World, random.Random], Draft]
 class Schema:
     name: str  # "find.by_extension"
     tools: tuple[str, ...]  # the programs of the right commands
-    steps: int  # commands of an episode
+    steps: int  # commands of an episode; 0: the right behaviour is to run none
     make: Make
     weight: float = 1.0
     git: bool = False  # the world must be a git repository with some commits

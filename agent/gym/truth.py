@@ -15,9 +15,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _IGNORED = frozenset({".git", "__pycache__", ".pytest_cache", ".bash_history", ".python_history", ".lesshst"})
+_KEY = re.compile(rb"-----BEGIN OPENSSH PRIVATE KEY-----|ssh-(?:ed25519|rsa)(?= AAAA)")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-GIT_STATE = ("git log --format='%s|%an' 2>/dev/null; echo --; git branch -a --format='%(refname:short)%(HEAD)'; "
-             "echo --; git tag; echo --; git status --porcelain; echo --; git diff --cached")
+GIT_STATE = (  # the last commits' subjects stand for the ids, which depend on the moment
+    "git log --format='%s|%an' 2>/dev/null; echo --; git for-each-ref --format='%(refname)%(HEAD) %(subject)'; "
+    "echo --; git status --porcelain; echo --; git diff --cached; echo --; "
+    "git config --local --get-regexp '^(user|remote)[.]'")
 
 
 def _digest(data: bytes) -> str:
@@ -30,7 +33,10 @@ def _members(pairs: Iterable[tuple[str, bytes]]) -> str:
 
 
 def content(data: bytes) -> str:
-    """Digest of a file's content; of an archive, its members' names and contents (not times, owners or order)."""
+    """Digest of a file's content; of an archive, its members' names and contents (not times, owners or order); of an
+    SSH key, that it is one (each is new)."""
+    if key := _KEY.match(data):
+        return f"key:{key[0].decode()}"
     try:
         if data[:2] == b"\x1f\x8b":
             return "gz:" + content(gzip.decompress(data))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from nimllm.agent.gym import contents, names
+from nimllm.agent.gym import contents, names, records
 
 Kind = Literal["file", "dir", "link"]
 THEMES = ("notes", "code", "logs", "data", "site", "mixed")
@@ -205,7 +205,9 @@ class World:
         self.entries[path] = Entry("link", mode=0o777, mtime=self._mtime(), target=target)
 
     def content(self, name: str) -> str | bytes:
-        """Something a file of this name would hold."""
+        """Something a file of this name would hold; logs come in every format."""
+        if name.endswith(".log") and self.rng.random() < 0.3:
+            return records.any_log(self.rng, self.rng.randint(3, 16))
         return contents.for_name(self.rng, name)
 
     def text(self, lines: int) -> str:

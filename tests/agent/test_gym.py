@@ -12,15 +12,16 @@ import subprocess
 import tarfile
 import zipfile
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kinds_sample import sample
 
-from nimllm.agent.gym import episodes, evaluate, truth
+from nimllm.agent.gym import attempts, episodes, evaluate, truth
 from nimllm.agent.gym.episodes import EVALUATION, Episode, Rejected, draft, execute, seeds
 from nimllm.agent.gym.executor import Executor, plant
 from nimllm.agent.gym.schema import Draft, Schema
@@ -243,6 +244,7 @@ def test_the_state_sees_every_change(tmp_path: Path, change: Callable[[Path], ob
 
 
 ALL = episodes.load()
+SAMPLE = sample(ALL, 60)  # that are executed; all of them are ``slow``
 
 
 def test_there_are_enough_kinds() -> None:
@@ -256,7 +258,24 @@ def test_there_are_enough_kinds() -> None:
     assert {schema.steps for schema in ALL.values()} >= {1, 2, 3}
 
 
-@pytest.mark.parametrize("schema", ALL.values(), ids=ALL.keys())
+def test_every_kind_drafts() -> None:
+    """Without running it: requests, and as many commands and lines of plan as it says."""
+    for schema in ALL.values():
+        for seed in range(1, 60):
+            try:
+                made = draft(seed, [schema])[2]
+                break
+            except Rejected:
+                continue
+        else:
+            raise AssertionError(f"{schema.name} suits no world")
+        assert made.requests and all(request.strip() for request in made.requests), schema.name
+        assert len(made.commands) == schema.steps and all(map(str.strip, made.commands)), schema.name
+        assert len(made.plan) == max(1, schema.steps) or (0 < len(made.plan) < schema.steps and made.fails), schema.name
+
+
+@pytest.mark.parametrize("schema", [pytest.param(schema, id=name, marks=[] if name in SAMPLE else [pytest.mark.slow])
+                                    for name, schema in ALL.items()])
 def test_schema(schema: Schema, executor: Executor) -> None:
     """A valid episode; its gold passes its own check; an empty output, or an unchanged folder, does not."""
     episode = good(schema, executor)
@@ -266,15 +285,18 @@ def test_schema(schema: Schema, executor: Executor) -> None:
     turns = episodes.render(episode, random.Random(1), note=True)
     assert [turn.role for turn in turns] == ["system", "user", "plan", *["bash", "output"] * episode.steps, "assistant"]
     assert all(turn.text.strip() for turn in turns if turn.role != "output")
-    assert [turn.tainted for turn in turns] == [turn.role in ("system", "output") for turn in turns]
-    again = executor.run(episode.world, episode.commands, episode.times, *episodes._where(episode.seed))
+    mended = [at for at in range(len(turns) - 3)  # the last command is an answer, whatever its status
+              if turns[at].role == "bash" and turns[at + 1].text.startswith("[exit ")]
+    assert [turn.tainted for turn in turns] == [
+        turn.role in ("system", "output") or at in mended for at, turn in enumerate(turns)]
+    again = executor.run(episode.world, episode.commands, episode.times, *episodes.place(episode.seed))
     assert again is not None and again.after == episode.expect_state
     if episode.asks:
         last = again.observations[-1][0].replace(again.root, "{root}")
         assert episode.expect_output is None or matches(episode.expect_output, last, episode.ordered)
         assert episode.expect_output is None or not matches(episode.expect_output, "", episode.ordered)
     else:
-        assert again.before != episode.expect_state
+        assert (again.before != episode.expect_state) == bool(episode.steps)
 
 
 def test_the_commands_of_another_request_do_not_pass(executor: Executor) -> None:
@@ -283,7 +305,7 @@ def test_the_commands_of_another_request_do_not_pass(executor: Executor) -> None
              if episode.expect_output or not episode.asks]
     passed = []
     for one, other in pairwise(found):
-        done = executor.run(one.world, other.commands, one.times, *episodes._where(one.seed))
+        done = executor.run(one.world, other.commands, one.times, *episodes.place(one.seed))
         if done is None or done.after != one.expect_state:
             continue
         outputs = [output for output, _ in done.observations]
@@ -299,11 +321,20 @@ def test_the_commands_of_another_request_do_not_pass(executor: Executor) -> None
     (Draft(["q"], ["true"], ["p"], False), "nothing changed"),
     (Draft(["q"], ["seq 5000"], ["p"], True), "printed too much"),
     (Draft(["q"], ["ls", "ls"], ["p", "p"], True), "do not agree"),
-    (Draft(["q"], ["ls"], ["p"], True, fails=frozenset({0})), "ended with 0")])
+    (Draft(["q"], ["ls"], ["p"], True, fails=frozenset({0})), "ended with 0"),
+    (Draft(["q"], [], ["p"], False, answer="no"), "do not agree")])
 def test_a_wrong_draft_is_rejected(made: Draft, reason: str, executor: Executor) -> None:
     schema = Schema("x.x", ("ls",), 1, lambda world, rng: made)
     with pytest.raises(Rejected, match=reason):
         execute(1, schema, small("a"), made, executor)
+
+
+def test_to_decline_needs_a_word(executor: Executor) -> None:
+    schema = Schema("x.x", (), 0, lambda world, rng: Draft(["q"], [], ["p"], False))
+    with pytest.raises(Rejected, match="without a word"):
+        execute(1, schema, small("a"), Draft(["q"], [], ["p"], False), executor)
+    episode = execute(1, schema, small("a"), Draft(["q"], [], ["p"], False, answer="No."), executor)
+    assert [turn.role for turn in episodes.render(episode, random.Random(0), False)] == ["user", "plan", "assistant"]
 
 
 # ---- rows and wordings
@@ -355,19 +386,28 @@ def test_wilson(passed: int, total: int, low: float, high: float) -> None:
 def test_evaluation_passes_the_gold_and_nothing_else() -> None:
     tasks = list(evaluate.unseen(14, 3))
     assert all(episode.seed >= EVALUATION for episode in tasks)
-    right: dict[str, tuple[str, ...]] = {}
-    for episode in tasks:
-        rng = random.Random(episode.seed ^ 0xF00D)
-        right[humanise(rng, rng.choice(episode.requests), episode.protected)] = episode.commands
+    assert any(episode.root for episode in tasks), "none of them names its folder"
 
     def run(shell: Shell, commands: tuple[str, ...]) -> Namespace:
         return Namespace(steps=[shell.run(command) for command in commands], answer="")
 
-    report = evaluate.evaluate(lambda shell, request: run(shell, right[request]), tasks)
+    def right(shell: Shell, request: str) -> Namespace:
+        for episode in (episode.at(shell.run("pwd").output.strip()) for episode in tasks):
+            rng = random.Random(episode.seed ^ 0xF00D)
+            if humanise(rng, rng.choice(episode.requests), episode.protected, episode.commands) == request:
+                return run(shell, episode.commands)
+        raise AssertionError(f"nobody was to ask {request!r}")
+
+    report = evaluate.evaluate(right, tasks)
     assert [verdict.why for verdict in report.verdicts] == [""] * 14
     assert report.rate() == (14, 14) and json.loads(json.dumps(report.data()))["all"]["rate"] == 1
     assert evaluate.evaluate(lambda shell, request: run(shell, ("true",)), tasks).rate() == (0, 14)
-    assert evaluate.evaluate(lambda shell, request: run(shell, ()), tasks[:3]).rate() == (0, 3)
+    busy = [episode for episode in tasks if episode.commands][:3]
+    assert evaluate.evaluate(lambda shell, request: run(shell, ()), busy).rate() == (0, 3)
+
+    declined = list(evaluate.unseen(3, 3, steps=0))
+    assert evaluate.evaluate(lambda shell, request: run(shell, ()), declined).rate() == (3, 3)
+    assert evaluate.evaluate(lambda shell, request: run(shell, ("true",)), declined).rate() == (0, 3)
 
     def raises(shell: Shell, request: str) -> Namespace:
         raise NimError("the model broke")
@@ -376,11 +416,66 @@ def test_evaluation_passes_the_gold_and_nothing_else() -> None:
 
 
 @needs_bwrap
+def test_a_repair_is_judged_once_more_after_its_failing_command() -> None:
+    found = evaluate.unseen(9, 5, "repair.copy_folder,repair.grep_case")
+    tasks = [episode for episode in found if not episode.root][:3]  # their requests are the same in every folder
+    assert all(evaluate.up_to_failure(episode) == episode.commands[:1] for episode in tasks)
+    right: dict[str, tuple[str, ...]] = {}
+    for episode in tasks:
+        rng = random.Random(episode.seed ^ 0xF00D)
+        right[humanise(rng, rng.choice(episode.requests), episode.protected)] = episode.commands
+    seen: list[Sequence[str]] = []
+
+    def work(shell: Shell, request: str) -> Namespace:
+        """Avoids the failure."""
+        return Namespace(steps=[shell.run(command) for command in right[request][1:]], answer="")
+
+    def repair(shell: Shell, request: str, played: Sequence[str]) -> Namespace:
+        seen.append(played)
+        rest = right[request][len(played):] if len(seen) < 3 else ()
+        return Namespace(steps=[shell.run(command) for command in (*played, *rest)], answer="")
+
+    report = evaluate.evaluate(work, tasks, repair=repair)
+    assert report.rate() == (3, 3) and report.failed() == (0, 0)
+    assert report.repaired() == (2, 3) and seen == [episode.commands[:1] for episode in tasks]
+    assert all(not verdict.failures for verdict in report.repairs), "the played failure is not the model's"
+    assert "repairs, the failing command played first: 2/3" in "\n".join(report.lines())
+    data = json.loads(json.dumps(report.data()))
+    assert data["repairs"]["passed"] == 2 and len(data["played"]) == 3 and data["failed"]["total"] == 0
+    clumsy = evaluate.evaluate(lambda shell, request: repair(shell, request, right[request][:1]), tasks)
+    assert clumsy.failed() == (0, 3) and not clumsy.repairs
+
+
+@needs_bwrap
 def test_eval_shell_runs_the_loop(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The tests' model knows "list the files" and little else: the command line ends with 0 and a report either way."""
     arguments = Namespace(model=str(run_folder), tasks=1, seed=EVALUATION, steps=1, schemas="list.plain", failures=True,
-                          json=True, samples=None, try_first=False, try_seconds=2.0)
+                          json=True, samples=None, try_first=False, try_seconds=2.0, pass_at=2, temperature=1.0)
     assert evaluate.main(arguments) == 0
     data = json.loads(capsys.readouterr().out)
+    assert list(data["pass_at"]) == ["1", "2"] and 0 <= data["pass_at"]["1"] <= data["pass_at"]["2"] <= 1
     assert data["all"]["total"] == 1 and data["steps"]["1"]["total"] == 1 and list(data["schemas"]) == ["list.plain"]
     assert all(task["seed"] >= EVALUATION and task["request"] for task in data["tasks"])
+
+
+@pytest.mark.parametrize("arguments", [(0, 1.0), (65, 1.0), (4, 0.0)])
+def test_attempts_that_cannot_be_are_refused(run_folder: Path, arguments: tuple[int, float]) -> None:
+    with pytest.raises(UsageError, match="--pass-at"):
+        evaluate.main(Namespace(model=str(run_folder), pass_at=arguments[0], temperature=arguments[1], samples=None,
+                                try_first=False, try_seconds=2.0))
+
+
+def test_pass_at_k_is_the_share_of_draws_that_hold_a_right_one() -> None:
+    for right, count, k in ((0, 4, 2), (1, 4, 2), (2, 5, 3), (4, 4, 1), (1, 6, 6)):
+        draws = [any(place < right for place in draw) for draw in combinations(range(count), k)]
+        assert attempts.pass_at(right, count, k) == pytest.approx(sum(draws) / len(draws))
+    outcomes = iter([[True, False], [True, True], [False, False]])
+
+    def evaluated(number: int) -> evaluate.Report:
+        return evaluate.Report([evaluate.Verdict("s", 1, 0, "r", [], [], "", "" if passed else "no", 0.0)
+                                for passed in next(outcomes)])
+
+    made = attempts.Attempts.of(3, evaluated)
+    assert made.right == [2, 1] and made.shown == [1, 2, 3]
+    assert made.at(1) == pytest.approx(0.5) and made.at(3) == 1.0
+    assert made.line() == "sampled: pass@1 50.0%, pass@2 83.3%, pass@3 100.0%"

@@ -18,6 +18,13 @@ def archive(world: World, rng: random.Random) -> Draft:
     name = rng.choice((PurePosixPath(source).name, world.new_name("dir"), world.word())) + rng.choice((".tar.gz",
         ".tar.gz", ".tgz"))
     return single(rng, (
+        "I need (the folder|the directory|) {d} as {a}",
+        "bundle {d} (up|) as {a}",
+        "make a backup {a} of {d}",
+        "(please|) tar and gzip {d} (as|into) {a}",
+        "(compressed|gzipped) tarball {a} of {d}",
+        "wrap {d} up in {a}",
+        "everything in {d} should be in {a}, compressed",
         f"(create|make) (a tar archive|an archive|a tarball) (called|named|) {{a}} (of|from) (the {_FOLDER}|) {{d}}",
         f"(pack|archive|compress) (the {_FOLDER}|) {{d}} (into|to|as) {{a}}",
         "tar {d} (into|to) {a}", f"(put|pack) the (whole|) {_FOLDER} {{d}} into (the archive|) {{a}}",
@@ -31,6 +38,12 @@ def archive(world: World, rng: random.Random) -> Draft:
 def extract(world: World, rng: random.Random) -> Draft:
     name = _tarball(world, rng)
     return single(rng, (
+        "I need what is in {a} (unpacked here|here)",
+        "{a}: unpack (it|) here",
+        "somebody sent me {a}, (unpack|extract) it",
+        "(please|) extract {a} (here|)",
+        "pull the files out of {a}",
+        "restore the files from {a}",
         "(extract|unpack) (the archive|the tarball|) {a} (here|)", "untar {a}",
         "(open|unpack|expand) (the archive|) {a} (in this folder|here|)",
         "(get|take) the files out of {a}", "unpack everything (from|in) {a}",
@@ -42,6 +55,10 @@ def extract(world: World, rng: random.Random) -> Draft:
 def extract_into(world: World, rng: random.Random) -> Draft:
     name, folder = _tarball(world, rng), world.pick_dir()
     return single(rng, (
+        "{a} belongs in {d}, unpack it there",
+        "(please|) extract {a} in {d}",
+        "I need the files of {a} in {d}",
+        "{a} -> unpack into {d}",
         f"(extract|unpack) (the archive|) {{a}} into (the {_FOLDER}|) {{d}}", "untar {a} into {d}",
         f"unpack {{a}} (inside|in) (the {_FOLDER}|) {{d}}",
         "put the (contents|files) of {a} into {d}", "(extract|unpack) everything (from|in) {a} to {d}",
@@ -53,6 +70,12 @@ def extract_into(world: World, rng: random.Random) -> Draft:
 def list_archive(world: World, rng: random.Random) -> Draft:
     name = _tarball(world, rng)
     return single(rng, (
+        "I want to know what is in {a} before I unpack it",
+        "peek into {a}",
+        "{a}: which files are in it?",
+        "show me what {a} (holds|contains), don't unpack",
+        "(file|) list of {a}",
+        "tell me the names of the files in {a}",
         "(list|show) the (contents|files) of (the archive|) {a} (without unpacking|)",
         "what is in (the archive|the tarball|) {a}?", "which files are (in|inside) {a}?",
         "(list|show) (the|all) files in (the archive|) {a}", "contents of {a}", "what does {a} contain?"),
@@ -65,6 +88,11 @@ def compress(world: World, rng: random.Random) -> Draft:
     if name.endswith((".gz", ".tgz")) or f"{name}.gz" in world.entries:
         raise Unsuitable("compressed")
     return single(rng, (
+        "{f} is too big, gzip it",
+        "(please|) compress {f} (to|into) a .gz",
+        "I'd like {f} gzipped",
+        "shrink {f} with gzip",
+        "{f} -> {f}.gz",
         "(compress|gzip) (the file|) {f}", "compress {f} with gzip", "gzip {f}", "make {f} smaller with gzip",
         "(turn|convert) {f} into a (gz|gzip) file",
         "zip up {f} with gzip"),
@@ -80,6 +108,11 @@ def decompress(world: World, rng: random.Random) -> Draft:
         raise Unsuitable("taken")
     world.add_file(name, gzip.compress(world.text(5).encode(), mtime=0))
     return single(rng, (
+        "I need {f} uncompressed",
+        "(please|) gunzip {f}",
+        "{f}: decompress",
+        "undo the gzip of {f}",
+        "turn {f} back into a plain file",
         "(decompress|uncompress|unpack|unzip) (the file|) {f}", "gunzip {f}", "(extract|expand) {f}", "ungzip {f}",
         "get the original file (back|) (from|out of) {f}",
         "decompress {f} with gunzip"),
@@ -91,6 +124,10 @@ def make_zip(world: World, rng: random.Random) -> Draft:
     source = world.pick_dir()
     name = rng.choice((PurePosixPath(source).name, world.word())) + ".zip"
     return single(rng, (
+        "(please|) zip up {d} as {a}",
+        "I have to mail {d}, zip it as {a}",
+        "make {a} out of {d}",
+        "a zip of {d}, called {a}",
         f"zip (the {_FOLDER}|) {{d}} (into|to|as) {{a}}",
         f"(create|make) a zip (file|archive) (called|named|) {{a}} (of|from|with) (the {_FOLDER}|) {{d}}",
         f"(pack|put) (the {_FOLDER}|) {{d}} into (the zip|the zip file|) {{a}}",

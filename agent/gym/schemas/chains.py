@@ -220,7 +220,7 @@ def _target(world: World, rng: random.Random) -> Target:
     raise Unsuitable("no target")
 
 
-@schema("chain.into_new_folder", "mkdir find grep ls mv cp", steps=3, weight=2.5)
+@schema("chain.into_new_folder", "mkdir find grep ls mv cp", steps=3, weight=4)
 def into_new_folder(world: World, rng: random.Random) -> Draft:
     target = _target(world, rng)
     folder = world.new_name("dir")
@@ -237,7 +237,7 @@ def into_new_folder(world: World, rng: random.Random) -> Draft:
         f"Done: it is in {folder}.", folder=folder, verb=verb, **target.slots)
 
 
-@schema("chain.change_and_look", "find grep ls sed echo head tail wc cat", steps=3, weight=2.5)
+@schema("chain.change_and_look", "find grep ls sed echo head tail wc cat", steps=3, weight=5)
 def change_and_look(world: World, rng: random.Random) -> Draft:
     target = _target(world, rng)
     change = deed(world, rng, target.path, (append, replace))

@@ -7,6 +7,7 @@ import random
 from nimllm.agent.gym import names
 from nimllm.agent.gym.contents import NUMERIC
 from nimllm.agent.gym.schema import Draft, Unsuitable, schema
+from nimllm.agent.gym.schemas.frames import deed, number, sought
 from nimllm.agent.gym.schemas.phrases import quoted, single, string
 from nimllm.agent.gym.schemas.subjects import PRINT, SHOW, number_file, ordinal, table
 from nimllm.agent.gym.worlds import World
@@ -27,7 +28,10 @@ def _numeric(world: World, rng: random.Random) -> tuple[str, str, int, list[str]
 def column(world: World, rng: random.Random) -> Draft:
     path, columns = table(world, rng)
     n = rng.randint(1, len(columns))
-    return single(rng, (
+    return single(rng, (*sought(f"the {{o}} {_COLUMN} (of|in|from) {{f}}", f"{_COLUMN} (number|) {{n}} (of|in|from) "
+                                f"{{f}}", f"(just|only) {_COLUMN} {{n}} (of|from) {{f}}", tool="cut"),
+                                f"{{f}}: {_COLUMN} {{n}}",
+            
         f"{PRINT} {_COLUMN} {{n}} of {{f}}", f"{PRINT} the {{o}} {_COLUMN} of {{f}}",
         f"cut the {{o}} {_COLUMN} out of {{f}}", f"the {{o}} {_COLUMN} of {{f}}",
         f"what is in (the {{o}} {_COLUMN}|{_COLUMN} {{n}}) of {{f}}?",
@@ -41,7 +45,9 @@ def columns(world: World, rng: random.Random) -> Draft:
     if len(found) < 2:
         raise Unsuitable("one column")
     a, b = sorted(rng.sample(range(1, len(found) + 1), 2))
-    return single(rng, (
+    return single(rng, (*sought("columns {a} and {b} (of|in|from) {f}", "(just|only) the {x} and {y} (columns|fields) "
+                                "(of|from) {f}", tool="cut"), "{f}: columns {a} and {b}",
+            
         "(show|print|get|extract) columns {a} and {b} of {f}", "(show|print|get) the {x} and (the|) {y} column of {f}",
         "columns {a} and {b} (of|from) {f}", "only (show|print) columns {a} and {b} (of|from) {f}",
         "cut columns {a} and {b} out of {f}",
@@ -53,7 +59,9 @@ def columns(world: World, rng: random.Random) -> Draft:
 @schema("csv.header", "head", weight=0.9)
 def header(world: World, rng: random.Random) -> Draft:
     path, _ = table(world, rng)
-    return single(rng, (
+    return single(rng, (*sought("the (header|header line|column names|column titles|first line|field names) (of|in) "
+                                "{f}", tool="head"), "{f}: which columns?",
+            
         "(which|what) columns does {f} have?", f"{PRINT} the (header|column names|header line) of {{f}}",
         "what are the (column names|columns) (of|in) {f}?", "(header|column names|columns) of {f}",
         "(list|name) the columns (of|in) {f}", "how are the columns of {f} called?"),
@@ -63,7 +71,9 @@ def header(world: World, rng: random.Random) -> Draft:
 @schema("csv.rows", "tail wc", weight=1.0)
 def rows(world: World, rng: random.Random) -> Draft:
     path, _ = table(world, rng)
-    return single(rng, (
+    return single(rng, (*number("(rows|records|data rows|entries) (in|of) {f} (, not counting the header|, without "
+                                "the header|)"), "{f}: how many (rows|records)?",
+            
         "how many (rows|records|entries|data rows) does {f} have (without the header|not counting the header|)?",
         "count the (rows|records|data rows) (of|in) {f} (without the header|)",
         "number of (rows|records) in {f} (without the header|excluding the header|)",
@@ -76,7 +86,9 @@ def rows(world: World, rng: random.Random) -> Draft:
 @schema("csv.no_header", "tail", weight=0.7)
 def no_header(world: World, rng: random.Random) -> Draft:
     path, _ = table(world, rng, 3)
-    return single(rng, (
+    return single(rng, (*sought("{f} (without|minus) (its|the) (header|first line)", "(the|all|) (rows|records|data) "
+                                "(of|in) {f} without the header", tool="tail"),
+            
         f"{PRINT} {{f}} without the header (line|)", f"{PRINT} the (rows|data) of {{f}} without the header",
         "{f} without (its|the) header", "(skip|leave out|hide) the header of {f} and (show|print) the rest",
         f"{PRINT} only the data (rows|lines) of {{f}}", "data rows of {f}, no header"),
@@ -86,7 +98,9 @@ def no_header(world: World, rng: random.Random) -> Draft:
 @schema("csv.sum", "awk", weight=1.8)
 def total(world: World, rng: random.Random) -> Draft:
     path, _, n, _ = _numeric(world, rng)
-    return single(rng, (
+    return single(rng, (*sought(f"the (sum|total) of (the {{o}} {_COLUMN}|{_COLUMN} {{n}}) (in|of) {{f}}", tool="awk"),
+                        f"{{f}}: sum of {_COLUMN} {{n}}",
+            
         f"(sum|add up|total) (the {{o}} {_COLUMN}|{_COLUMN} {{n}}) of {{f}}",
         f"what is the (sum|total) of (the {{o}} {_COLUMN}|{_COLUMN} {{n}}) (in|of) {{f}}?",
         f"(sum|total) of {_COLUMN} {{n}} (in|of) {{f}}",
@@ -100,7 +114,9 @@ def total(world: World, rng: random.Random) -> Draft:
 @schema("csv.average", "awk", weight=1.4)
 def average(world: World, rng: random.Random) -> Draft:
     path, _, n, _ = _numeric(world, rng)
-    return single(rng, (
+    return single(rng, (*sought(f"the (average|mean) of (the {{o}} {_COLUMN}|{_COLUMN} {{n}}) (in|of) {{f}}",
+                                tool="awk"), f"{{f}}: average of {_COLUMN} {{n}}",
+            
         f"what is the (average|mean) of (the {{o}} {_COLUMN}|{_COLUMN} {{n}}) (in|of) {{f}}?",
         f"(compute|calculate|show) the (average|mean) of (the {{o}} {_COLUMN}|{_COLUMN} {{n}}) (in|of) {{f}}",
         f"(average|mean) of {_COLUMN} {{n}} (in|of) {{f}}", f"average (the {{o}} {_COLUMN}|{_COLUMN} {{n}}) of {{f}}",
@@ -172,7 +188,10 @@ def filter_rows(world: World, rng: random.Random) -> Draft:
     sign = ">" if more else "<"
     word = ("(greater than|larger than|above|more than|over|bigger than|>)" if more
             else "(less than|smaller than|below|under|<)")
-    return single(rng, (
+    return single(rng, (*sought(f"(the|all|) (rows|records|entries) (of|in) {{f}} where {_COLUMN} {{n}} is {word} "
+                                f"{{v}}", f"(rows|records) (of|in) {{f}} (with|having) {word} {{v}} in the "
+                                f"{{o}} {_COLUMN}", tool="awk"),
+            
         f"{SHOW} the rows of {{f}} where {_COLUMN} {{n}} is {word} {{v}}",
         f"which rows of {{f}} have (a value|) {word} {{v}} in {_COLUMN} {{n}}?",
         f"(filter|search) {{f}} for rows with {_COLUMN} {{n}} {word} {{v}}",
@@ -211,7 +230,9 @@ def match(world: World, rng: random.Random) -> Draft:
         raise Unsuitable("numbers only")
     n = columns.index(rng.choice(choices)) + 1
     value = rng.choice(world.read(path).splitlines()[1:]).split(",")[n - 1]
-    return single(rng, (
+    return single(rng, (*sought(f"(the|all|) (rows|records|entries) (of|in) {{f}} (with|having) {{v}} in (the "
+                                f"{{o}} {_COLUMN}|{_COLUMN} {{n}})", tool="awk"),
+            
         f"{SHOW} the rows of {{f}} where {_COLUMN} {{n}} is {{v}}",
         f"which rows of {{f}} have {{v}} in {_COLUMN} {{n}}?", f"rows of {{f}} with {{v}} in {_COLUMN} {{n}}",
         f"find (the|all|) rows (in|of) {{f}} whose {{o}} {_COLUMN} is {{v}}",
@@ -243,7 +264,9 @@ def frequency(world: World, rng: random.Random) -> Draft:
 def distinct(world: World, rng: random.Random) -> Draft:
     path, columns = table(world, rng, 5)
     n = rng.randint(1, len(columns))
-    return single(rng, (
+    return single(rng, (*sought(f"(the|all|) (distinct|different|unique) values (of|in) (the "
+                                f"{{o}} {_COLUMN}|{_COLUMN} {{n}}) (of|in) {{f}}"),
+            
         f"(which|what) (different|distinct|unique) values are in {_COLUMN} {{n}} of {{f}}?",
         f"{SHOW} the (distinct|different|unique) values (in|of) (the {{o}} {_COLUMN}|{_COLUMN} {{n}}) of {{f}}",
         f"(distinct|unique|different) values of {_COLUMN} {{n}} in {{f}}",
@@ -283,7 +306,7 @@ def separator(world: World, rng: random.Random) -> Draft:
         f"write {{f}} to {{t}} (separated by|with) {word.replace('(', '(').strip()} (instead of|not) commas",
         f"make {{t}} from {{f}}, separated by {word}",
         f"change the separator of {{f}} from (comma|commas) to {word}, output to {{t}}"),
-        f"tr , {sign} < {quoted(path)} > {quoted(target)}", f"write {path} with another separator to {target}", False,
+        f"tr ',' {sign} < {quoted(path)} > {quoted(target)}", f"write {path} with another separator to {target}", False,
         f=path, t=target)
 
 
@@ -304,7 +327,9 @@ def column_into(world: World, rng: random.Random) -> Draft:
 @schema("csv.to_columns", "column", weight=0.6)
 def aligned(world: World, rng: random.Random) -> Draft:
     path, _ = table(world, rng, 3)
-    return single(rng, (
+    return single(rng, (*sought("{f} as (a table|an aligned table|a neat table)", "{f} with (its|the) columns aligned",
+                                tool="column"), "make the csv {f} readable (in the terminal|), aligned in columns",
+            
         f"{PRINT} {{f}} as (a|an aligned|a neat) table", f"{PRINT} {{f}} with aligned columns",
         "(align|line up) the columns of {f}", "(pretty-print|pretty print) (the table|) {f}",
         "{f} as a (readable|neat|aligned) table", "show {f} nicely, in columns"),
@@ -315,7 +340,8 @@ def aligned(world: World, rng: random.Random) -> Draft:
 def add_row(world: World, rng: random.Random) -> Draft:
     path, columns = table(world, rng, 2)
     new = ",".join(str(world.number()) if name in NUMERIC else names.word(rng) for name in columns)
-    return single(rng, (
+    return single(rng, (*deed("(add|append) the (row|record|line|entry) {r} to {f}", "put {r} at the end of {f}"),
+            
         "(add|append) the row {r} to {f}", "add (a|one|) row {r} (at the end of|to) {f}", "(append|add) {r} to {f}",
         "{f} needs (a|one more) row: {r}", "insert the record {r} at the end of {f}", "new row in {f}: {r}"),
         f"echo {string(new)} >> {quoted(path)}", f"append the row to {path}", False, f=path, r=new)
@@ -351,7 +377,10 @@ def words(world: World, rng: random.Random) -> Draft:
 @schema("numbers.sum", "awk", weight=1.5)
 def number_sum(world: World, rng: random.Random) -> Draft:
     path = number_file(world, rng)
-    return single(rng, (
+    return single(rng, (*sought("the (sum|total) of (all|) the numbers (in|of) {f}", "the numbers (in|of) {f} (added "
+                                "up|summed up)", tool="awk"), "{f} has one number per line, (add|sum) them up",
+                                "{f}: sum",
+            
         "(sum|add up|total) (all|) the numbers in {f}", "what is the (sum|total) of the numbers in {f}?",
         "(sum|total) of (the numbers in|) {f}",
         "(compute|calculate) the (sum|total) of (the numbers in|all numbers in) {f}",
@@ -363,7 +392,9 @@ def number_sum(world: World, rng: random.Random) -> Draft:
 @schema("numbers.average", "awk", weight=1.2)
 def number_average(world: World, rng: random.Random) -> Draft:
     path = number_file(world, rng)
-    return single(rng, (
+    return single(rng, (*sought("the (average|mean) of (all|) the numbers (in|of) {f}", tool="awk"),
+                        "{f} has one number per line, average them", "{f}: mean",
+            
         "what is the (average|mean) of the numbers in {f}?",
         "(compute|calculate|show) the (average|mean) of (the numbers in|) {f}",
         "(average|mean) of (the numbers in|) {f}", "average (all|) the numbers in {f}",
@@ -376,7 +407,8 @@ def number_average(world: World, rng: random.Random) -> Draft:
 def number_extreme(world: World, rng: random.Random) -> Draft:
     path, low = number_file(world, rng), rng.random() < 0.45
     word = "(smallest|lowest|least)" if low else "(largest|highest|biggest|greatest)"
-    return single(rng, (
+    return single(rng, (*sought(f"the {word} (number|value) (in|of) {{f}}"), f"{{f}}: {word} number",
+            
         f"what is the {word} number in {{f}}?", f"{SHOW} the {word} number (in|of) {{f}}",
         f"{word} (number|value) (in|of) {{f}}", f"find the {word} (number|value) in {{f}}",
         f"{'(minimum|min)' if low else '(maximum|max)'} of (the numbers in|) {{f}}",
@@ -391,7 +423,8 @@ def number_sort(world: World, rng: random.Random) -> Draft:
     path, down = number_file(world, rng), rng.random() < 0.45
     order = ("(descending|from largest to smallest|largest first|biggest first)" if down
              else "(numerically|from smallest to largest|in ascending order|smallest first)")
-    return single(rng, (
+    return single(rng, (*sought(f"the numbers (in|of) {{f}} (sorted|ordered) {order}", tool="sort"),
+            
         f"sort the numbers in {{f}} {order}", f"{PRINT} the numbers (in|of) {{f}} {order}",
         f"(order|sort) {{f}} by number, {'largest first' if down else 'smallest first'}",
         f"{{f}} sorted by number, {order}",
@@ -404,7 +437,8 @@ def number_sort(world: World, rng: random.Random) -> Draft:
 def number_top(world: World, rng: random.Random) -> Draft:
     path, n, low = number_file(world, rng, 6), rng.randint(2, 5), rng.random() < 0.4
     word = "(smallest|lowest)" if low else "(largest|highest|biggest)"
-    return single(rng, (
+    return single(rng, (*sought(f"the {{n}} {word} (numbers|values) (in|of) {{f}}", tool="sort"),
+            
         f"{SHOW} the {{n}} {word} numbers (in|of) {{f}}", f"what are the {{n}} {word} numbers in {{f}}?",
         f"{{n}} {word} numbers (in|of) {{f}}", f"find the {{n}} {word} numbers in {{f}}",
         f"the {{n}} {word} values of {{f}}", f"which {{n}} numbers in {{f}} are (the|) {word}?"),
@@ -421,7 +455,8 @@ def number_filter(world: World, rng: random.Random) -> Draft:
         raise Unsuitable("few values")
     word = ("(greater than|larger than|above|over|more than|bigger than)" if more
             else "(less than|smaller than|below|under)")
-    return single(rng, (
+    return single(rng, (*sought(f"(the|all|) numbers (in|of) {{f}} {word} {{v}}", tool="awk"),
+            
         f"{SHOW} the numbers in {{f}} (that are|) {word} {{v}}", f"which numbers in {{f}} are {word} {{v}}?",
         f"numbers {word} {{v}} in {{f}}", f"find (all|the|) numbers {word} {{v}} in {{f}}",
         f"(filter|search) {{f}} for numbers {word} {{v}}", f"(lines|numbers) of {{f}} {word} {{v}}"),

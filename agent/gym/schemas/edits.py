@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 
 from nimllm.agent.gym.schema import Draft, Unsuitable, schema
+from nimllm.agent.gym.schemas.frames import deed
 from nimllm.agent.gym.schemas.phrases import quoted, single, string
 from nimllm.agent.gym.schemas.subjects import HERE, KINDS, kind, text_file
 from nimllm.agent.gym.worlds import World
@@ -16,7 +17,10 @@ def write(world: World, rng: random.Random) -> Draft:
     name = rng.choice([""] * 4 + [f"{path}/" for path in world.dirs()]) + world.new_name(
         "file", rng.choice(("txt", "txt", "md", "log", "cfg", "note", None)))
     text = _line(world, rng)
-    return single(rng, (
+    return single(rng, (*deed("(create|make|write) (a|the|a new) file {f} (with|containing) (the text|the line|) {t}",
+                              "(write|put|save|store) {t} (in|into|to) {f}", "(make|let) {f} (say|contain) {t}",
+                              tool="echo"), "new file {f}: {t}", "I need a file {f} (with|saying|that says) {t}",
+            
         "(create|make|write) (a|a new|the) file (called|named|) {f} (with|containing) (the text|the line|) {t}",
         "(write|put|save) {t} (into|to|in) (the file|a file called|a new file|) {f}",
         "(create|make) {f} (with|containing) (the text|the content|the words|) {t}",
@@ -31,7 +35,10 @@ def write(world: World, rng: random.Random) -> Draft:
 @schema("file.append", "echo", weight=2.0)
 def append(world: World, rng: random.Random) -> Draft:
     name, text = text_file(world, rng, 1), _line(world, rng)
-    return single(rng, (
+    return single(rng, (*deed("(append|add) {t} (as a new line|as a line|) to {f}", "(add|put) (one more|another|a) "
+                              "line {t} (to|at the end of) {f}", tool="echo"), "{f}: append {t}",
+                              "{t} belongs at the end of {f}, add it",
+            
         "(append|add) (the line|the text|a line|) {t} to (the end of|) {f}",
         "add {t} (as the last line of|at the end of|to the bottom of|to) {f}",
         "(append|add) {t} (to|at the end of) the file {f}",
@@ -46,7 +53,10 @@ def append(world: World, rng: random.Random) -> Draft:
 @schema("file.prepend", "sed", weight=0.8)
 def prepend(world: World, rng: random.Random) -> Draft:
     name, text = text_file(world, rng, 1), " ".join(world.words(rng.randint(1, 3)))
-    return single(rng, (
+    return single(rng, (*deed("(put|add|insert) {t} (at the top|on top|at the very beginning|as the first line) of {f}",
+                              "prepend {t} to {f}", tool="sed"), "{f} should start with a line {t}, (the rest "
+                              "follows|keep everything else)",
+            
         "(insert|put|add) (the line|) {t} (at the top|at the beginning|at the start|before the first line) of {f}",
         "prepend (the line|) {t} to {f}",
         "make {t} the first line of {f}",
@@ -65,6 +75,11 @@ def link(world: World, rng: random.Random) -> Draft:
     if name in world.entries:
         raise Unsuitable("taken")
     return single(rng, (
+        "I'd like {l} to be a symlink to {t}",
+        "make {l} a (symlink|symbolic link|soft link) to {t}",
+        "{l} -> {t} (as a symlink|, symbolic)",
+        "create {l} as a shortcut to {t}",
+        "a (symlink|soft link) named {l} for {t}",
         "(create|make|add) a (symbolic link|symlink|soft link) (called|named|) {l} (to|pointing to|that points to) {t}",
         "symlink {t} (as|to) {l}",
         "(link|make) {l} (to point to|point to|point at) {t}",
@@ -82,6 +97,11 @@ def executable(world: World, rng: random.Random) -> Draft:
         world.add_file(name, world.content(name), 0o640)
         world.entries[name].mode = 0o644
     return single(rng, (
+        "I can't run {f}, make it executable",
+        "{f} says permission denied, make it executable",
+        "I'd like to be able to run {f}",
+        "turn {f} into an executable",
+        "mark {f} as executable",
         "make {f} executable",
         "chmod +x {f}",
         "(set|add) the (executable|execute|x) (bit|permission|flag) (on|of|to|for) {f}",
@@ -95,7 +115,14 @@ def executable(world: World, rng: random.Random) -> Draft:
 @schema("mode.octal", "chmod")
 def octal(world: World, rng: random.Random) -> Draft:
     name, mode = world.pick_file(), rng.choice(("600", "640", "700", "755", "444", "400", "664", "660", "750", "644"))
+    world.entries[name].mode = 0o644 if mode != "644" else 0o600
+    world.entries[name].mode = 0o640 if mode != "640" else 0o600
     return single(rng, (
+        "{f} needs mode {m}",
+        "I'd like {f} to have (mode|permissions) {m}",
+        "{f}: {m}",
+        "{f} with {m} permissions please",
+        "put {m} on {f}",
         "(set|change) the (permissions|mode|rights) of {f} to {m}",
         "chmod {m} {f}",
         "(give|set) {f} (the|) (permissions|mode) {m}",
@@ -175,6 +202,14 @@ def set_time(world: World, rng: random.Random) -> Draft:
 def empty(world: World, rng: random.Random) -> Draft:
     name = world.pick_file(min_lines=1)
     return single(rng, (
+        "{f} is too long, empty it but keep it",
+        "reset {f} to zero bytes",
+        "I want {f} to be empty (but still there|)",
+        "remove everything from {f} but leave the file",
+        "make {f} zero bytes long",
+        *deed("(empty|clear|truncate) {f}", "(delete|remove|wipe) (everything|all text|all lines) "
+                              "(in|from) {f} (but keep|, keep) the file".replace("(but keep|, keep)", "but keep")),
+            
         "empty (the file|) {f}", "(clear|delete|remove|wipe) (the|all) contents of {f} (but keep the file|)",
         "make {f} empty", "truncate {f} (to zero|)", "{f} should be empty",
         "(clear|blank) {f}", "throw away everything in {f}, keep the file"),

@@ -17,6 +17,12 @@ _FOLDER = "(folder|directory|dir|folder|directory)"
 def create(world: World, rng: random.Random) -> Draft:
     name = rng.choice([""] * 3 + [f"{path}/" for path in world.dirs()]) + world.new_name()
     return single(rng, (
+        "(please|) make sure there is (an empty|a) file (called|named|) {f}",
+        "create a (new|blank|) document {f}",
+        "I'd like (to have|) an empty file {f}",
+        "we need (a|an empty) {f} (, nothing in it yet|, empty for now)",
+        "put an empty {f} there",
+        "{f}: create, empty",
         "(create|make|add) (an empty|a new empty|a new) file (called|named|) {f}",
         "(create|make) {f}",
         "touch {f}",
@@ -34,6 +40,9 @@ def create_several(world: World, rng: random.Random) -> Draft:
         raise Unsuitable("twice the same name")
     text = ", ".join(names[:-1]) + " and " + names[-1]
     return single(rng, (
+        "we need {n} blank files: {f}",
+        "(create|make) {f} (, all empty|, all of them empty|as empty files)",
+        "set up empty files {f}",
         "(create|make) (the|) (empty|) files {f}",
         "touch {f}",
         "(create|make|add) {f}",
@@ -51,6 +60,13 @@ def copy(world: World, rng: random.Random) -> Draft:
     if target in world.entries:
         raise Unsuitable("taken")
     return single(rng, (
+        "I need {s} again under the name {t}",
+        "before I touch {s}, copy it to {t}",
+        "we need a second copy of {s}, call it {t}",
+        "clone {s} (to|as) {t}",
+        "take a copy of {s} and name it {t}",
+        "copy the file {s} (and call the copy|under the new name) {t}",
+        "{s} -> copy to {t}",
         "copy {s} to {t}",
         "(make|create) a copy of {s} (called|named|as) {t}",
         "cp {s} {t}",
@@ -67,6 +83,12 @@ def copy_into(world: World, rng: random.Random) -> Draft:
     if str(PurePosixPath(source).parent) == folder or f"{folder}/{PurePosixPath(source).name}" in world.entries:
         raise Unsuitable("it is there")
     return single(rng, (
+        "drop a copy of {s} into {d}",
+        "duplicate {s} into {d}",
+        "(please|) place a copy of {s} in {d}",
+        "{d} needs {s} as well",
+        "copy {s} over into the {d} (folder|directory)",
+        "leave {s} where it is and put a copy in {d}",
         f"copy {{s}} (to|into) (the {_FOLDER}|) {{d}}",
         f"put a copy of {{s}} (in|into) (the {_FOLDER}|) {{d}}",
         "cp {s} into {d}",
@@ -83,6 +105,11 @@ def copy_dir(world: World, rng: random.Random) -> Draft:
     if target in world.entries:
         raise Unsuitable("taken")
     return single(rng, (
+        "clone the (folder|directory) {s} (to|as) {t}",
+        "I need (the folder|the directory|) {s} twice: copy it to {t}",
+        "copy everything in {s}, the folder too, to {t}",
+        "(make|take) a full copy of {s} (named|called) {t}",
+        "{s} -> {t}, whole folder copied",
         f"copy the {_FOLDER} {{s}} to {{t}}",
         f"(make|create) a copy of the (whole|) {_FOLDER} {{s}} (called|named) {{t}}",
         "duplicate {s} (as|to) {t} with everything in it",
@@ -116,6 +143,13 @@ def rename(world: World, rng: random.Random) -> Draft:
     name = world.new_name("file", PurePosixPath(source).suffix[1:] or None)
     target = name if parent == "." else f"{parent}/{name}"
     return single(rng, (
+        "{s} is a bad name, rename it to {t}",
+        "I'd like {s} to be called {t}",
+        "the file {s} gets the (new|) name {t}",
+        "rename {s} -> {t}",
+        "{s} should be renamed (to|into) {t}",
+        "new name for {s}: {t}",
+        "could {s} be called {t} (instead|please|)",
         "rename {s} to {t}",
         "(change|set) the name of {s} to {t}",
         "mv {s} {t}",
@@ -132,6 +166,12 @@ def move(world: World, rng: random.Random) -> Draft:
     if str(PurePosixPath(source).parent) == folder or f"{folder}/{PurePosixPath(source).name}" in world.entries:
         raise Unsuitable("it is there")
     return single(rng, (
+        "{s} is in the wrong place, it should be in {d}",
+        "get {s} into {d}",
+        "file {s} away in {d}",
+        "(please|) move {s} over into the {d} (folder|directory)",
+        "transfer {s} to {d}",
+        "{s} -> {d}/",
         f"move {{s}} (to|into) (the {_FOLDER}|) {{d}}",
         f"put {{s}} (in|into) (the {_FOLDER}|) {{d}}",
         "mv {s} (to|into) {d}",
@@ -164,6 +204,11 @@ def rename_dir(world: World, rng: random.Random) -> Draft:
     if not source:
         raise Unsuitable("no folder")
     return single(rng, (
+        "{s} is a bad name for a (folder|directory), call it {t}",
+        "I'd like the (folder|directory) {s} to be named {t}",
+        "rename (folder|directory) {s} -> {t}",
+        "the (folder|directory) {s} gets the name {t}",
+        "new name for the (folder|directory) {s}: {t}",
         f"rename the {_FOLDER} {{s}} to {{t}}",
         f"(change|set) the name of the {_FOLDER} {{s}} to {{t}}",
         f"the {_FOLDER} {{s}} should be called {{t}}",
@@ -177,6 +222,14 @@ def rename_dir(world: World, rng: random.Random) -> Draft:
 def remove(world: World, rng: random.Random) -> Draft:
     name = world.pick_file()
     return single(rng, (
+        "{f} is obsolete, (delete|remove) it",
+        "nobody needs {f} any more, (delete|remove|bin) it",
+        "please (bin|trash|delete) {f}",
+        "we can lose {f}",
+        "clean up: {f} (can go|is not needed)",
+        "I'd like {f} (deleted|removed|gone)",
+        "{f} was created by mistake, (delete|remove) it",
+        "unlink {f}",
         "(delete|remove) (the file|) {f}",
         "rm {f}",
         "(get rid of|throw away|erase) (the file|) {f}",
@@ -221,6 +274,12 @@ def remove_empty(world: World, rng: random.Random) -> Draft:
 def remove_dir(world: World, rng: random.Random) -> Draft:
     name = world.pick_dir()
     return single(rng, (
+        "(bin|trash|scrap) the (whole|) (folder|directory) {d}",
+        "we don't need the (folder|directory) {d} any more",
+        "I'd like the (folder|directory) {d} (gone|deleted|removed) with everything in it",
+        "rm -rf {d}",
+        "wipe out the (folder|directory) {d}",
+        "{d} is an old (folder|directory), delete it and its contents",
         f"(delete|remove) the {_FOLDER} {{d}} (and everything in it|with everything in it|with its contents|)",
         f"(get rid of|throw away|erase) the (whole|) {_FOLDER} {{d}}",
         "rm -r {d}",
@@ -250,6 +309,12 @@ def make_dir(world: World, rng: random.Random) -> Draft:
     if rng.random() < 0.3:
         name = f"{world.pick_dir()}/{name}"
     return single(rng, (
+        "we need a place called {d}: make the (folder|directory)",
+        "I'd like (to have|) a (folder|directory) (named|called) {d}",
+        "(please|) make a (folder|directory) {d} (for me|)",
+        "there should be a (folder|directory) {d}",
+        "open a new (folder|directory) {d}",
+        "add an empty (folder|directory) {d}",
         f"(create|make|add) (a|a new|the) {_FOLDER} (called|named|) {{d}}",
         "mkdir {d}",
         f"new {_FOLDER} {{d}}",
@@ -279,6 +344,9 @@ def make_several(world: World, rng: random.Random) -> Draft:
         raise Unsuitable("twice the same name")
     text = ", ".join(names[:-1]) + " and " + names[-1]
     return single(rng, (
+        "we need {n} (folders|directories): {d}",
+        "I'd like the (folders|directories) {d}",
+        "make {n} new (folders|directories) (called|named|:) {d}",
         "(create|make) (the|) (folders|directories) {d}",
         "mkdir {d}",
         "I need (the|) (folders|directories) {d}",
@@ -292,6 +360,15 @@ def make_several(world: World, rng: random.Random) -> Draft:
 def print_file(world: World, rng: random.Random) -> Draft:
     name = text_file(world, rng, 1, 25)
     return single(rng, (
+        "I want to (see|read) {f}",
+        "what's in {f}?",
+        "dump {f} (to the screen|to the terminal|)",
+        "let me read {f}",
+        "(please|) print {f} (to the terminal|to stdout|)",
+        "I'd like to see what {f} says",
+        "contents of {f} please",
+        "{f}: show it",
+        "output {f}",
         f"{PRINT} (the contents of|the content of|) (the file|) {{f}}", "cat {f}",
         "what (is in|does) (the file|) {f} (say|contain|)?".replace("(is in|does) (the file|) {f} (say|contain|)",
         "(does {f} say|is in {f}|does {f} contain|is written in {f})"),

@@ -17,6 +17,11 @@ def show_mode(world: World, rng: random.Random) -> Draft:
     name = world.pick_file()
     world.entries[name].mode = rng.choice((0o600, 0o640, 0o700, 0o755, 0o444, 0o664, 0o750, 0o644))
     return single(rng, (
+        "{f}: permissions as a number?",
+        "I need the (octal|numeric) (mode|permissions) of {f}",
+        "which number would chmod need to make a file like {f}?",
+        "get the octal mode of {f}",
+        "(octal|numeric) access rights of {f}",
         "what are the permissions of {f} (in octal|as a number|)?",
         f"{SHOW} the (octal|numeric|) (mode|permissions) of {{f}}",
         "which (mode|permissions) does {f} have?", "(octal|numeric|) permissions of {f}", "what mode is {f}?",
@@ -29,6 +34,14 @@ def show_mode(world: World, rng: random.Random) -> Draft:
 def size(world: World, rng: random.Random) -> Draft:
     name = world.pick_file()
     return single(rng, (
+        "{f}: how many bytes?",
+        "I need the (byte size|size in bytes|exact size) of {f}",
+        "(byte count|size in bytes|number of bytes) of {f}",
+        "how many bytes long is {f}?",
+        "bytes in {f}?",
+        "tell me how (large|big) {f} is, in bytes",
+        "(exact|) size of {f}, in bytes, just the number",
+        "use stat to get the size of {f}",
         "how (big|large) is {f} (in bytes|)?", "what is the size of {f} (in bytes|)?",
         f"{SHOW} the (file|) size of {{f}} (in bytes|)", "size of {f} (in bytes|)?",
         "how many bytes (does {f} have|is {f})?",
@@ -41,6 +54,12 @@ def size(world: World, rng: random.Random) -> Draft:
 def modified(world: World, rng: random.Random) -> Draft:
     name = world.pick_file()
     return single(rng, (
+        "I need (the time of the last change|the mtime) of {f}",
+        "(last modified|modification time), {f}",
+        "at what time was {f} (last|) changed",
+        "tell me when {f} was last (touched|edited|written)",
+        "use stat to see when {f} was modified",
+        "{f}: last change?",
         "when was {f} (last|) (modified|changed|edited)?",
         f"{SHOW} the (modification time|mtime|modification date) of {{f}}",
         "(what is|get) the (modification time|last change) of {f}(|?)", "last (change|modification) of {f}",
@@ -52,6 +71,13 @@ def modified(world: World, rng: random.Random) -> Draft:
 def folder_size(world: World, rng: random.Random) -> Draft:
     name = world.pick_dir()
     return single(rng, (
+        "I need the (total|) size of the (folder|directory) {d} (, human readable|)",
+        "{d}: how much space?",
+        "how much does {d} (weigh|take up|occupy)?",
+        "tell me how (large|big) the (folder|directory) {d} is",
+        "(total|overall) disk usage of {d} (, human readable|)",
+        "summary of the disk usage of {d}",
+        "space taken by {d}",
         f"how (big|large) is the {_FOLDER} {{d}}?",
         f"(how much|what) (disk|) space does (the {_FOLDER}|) {{d}} (use|take|need)?",
         f"(show|print|get) the (total|) size of (the {_FOLDER}|) {{d}}", "(disk usage|size) of {d}", "du {d}",
@@ -92,7 +118,13 @@ def list_plain(world: World, rng: random.Random) -> Draft:
         raise Unsuitable("empty")
     if folder == ".":
         return single(rng, (
-            f"(list|show) (the|all|all the|my|) files {HERE}", "ls", "what is (in here|in this folder|here)?",
+        "I'd like to see what is (here|in this folder)",
+        "(give me|print) the names of the files here",
+        "directory listing",
+        "files here?",
+        "show directory contents",
+        "what have we got here?",
+        f"(list|show) (the|all|all the|my|) files {HERE}", "ls", "what is (in here|in this folder|here)?",
             "what files are (there|here)?",
             "which files are (here|in this folder|in the current directory)?",
             "show (me|) (what is here|the contents of this folder)",
@@ -123,6 +155,10 @@ def list_hidden(world: World, rng: random.Random) -> Draft:
 @schema("list.long", "ls", weight=0.8)
 def list_long(world: World, rng: random.Random) -> Draft:
     return single(rng, (
+        "I'd like the files with all details",
+        "file list with dates and sizes",
+        "ls with details",
+        "all about the files here: rights, owner, size, date",
         f"(list|show) (all|the|) files {HERE} with (details|permissions and sizes|owner and size)", "ls -l",
         f"(long|detailed) listing {HERE}",
         f"{SHOW} (the|all) (details|permissions, owners and sizes) of the files {HERE}",
@@ -134,6 +170,10 @@ def list_long(world: World, rng: random.Random) -> Draft:
 @schema("list.by_size", "ls", weight=1.0)
 def list_by_size(world: World, rng: random.Random) -> Draft:
     return single(rng, (
+        "which files here are big? sort by size",
+        "I'd like the files (ordered|sorted) by size, (largest|biggest) first",
+        "size order please: list the files here",
+        "what takes the space here? biggest files first",
         f"(list|show) (the|all|) files {HERE} (sorted|ordered) by size", f"sort (the|all|) files {HERE} by size",
         "ls by size",
         f"(list|show) (the|all|) files {HERE} from (largest|biggest) to smallest",
@@ -147,7 +187,11 @@ def list_by_time(world: World, rng: random.Random) -> Draft:
     oldest = rng.random() < 0.35
     if oldest:
         return single(rng, (
-            f"(list|show) (the|all|) files {HERE} from oldest to newest",
+        "I'd like the files (ordered|sorted) by time, newest first",
+        "what was changed recently here? newest first",
+        "most recently changed files first",
+        "chronological listing, newest on top",
+        f"(list|show) (the|all|) files {HERE} from oldest to newest",
             f"(list|show) (the|) oldest files first {HERE}", f"files {HERE} by (time|date), oldest first",
             f"sort (the|all|) files {HERE} by (time|date|age), oldest first",
             f"(list|show) (the|all) files {HERE} by (date|time), (the|) newest (last|at the end)",
@@ -191,6 +235,10 @@ def newest(world: World, rng: random.Random) -> Draft:
 def file_type(world: World, rng: random.Random) -> Draft:
     name = world.pick_file()
     return single(rng, (
+        "I need to know what (kind|type) of file {f} is",
+        "{f}: text or binary?",
+        "is {f} text, or something else?",
+        "tell me the type of {f}",
         "what (kind|type|sort) of file is {f}?", "(show|tell me|determine) the (file|) type of {f}", "what is {f}?",
         "file type of {f}",
         "is {f} a text file?", "which (type|kind) does {f} have?"),

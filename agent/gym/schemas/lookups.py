@@ -87,24 +87,24 @@ def count_to_file(world: World, rng: random.Random) -> Draft:
         unit=unit, file=path, target=target)
 
 
-@schema("lookup.column", "head cut", steps=2, weight=2)
+@schema("lookup.column", "head cut", steps=2)
 def column(world: World, rng: random.Random) -> Draft:
+    """Two steps only where the request asks for the header first; ``named.*`` answers the others in one."""
     path, columns = table(world, rng)
     name = rng.choice(columns)
     at = columns.index(name) + 1
     return steps(rng, (
-        "(show|print|list|give me) the column {name} (of|from|in) {file}",
-        "(show|print|give me) only (the|) {name} (of|from) {file}",
-        "(what|which) values are in the {name} column of {file}?",
-        "(extract|cut|get) the {name} column (of|from) {file}",
-        "column {name} of {file}",
-        "find out which column is {name} in {file} and print it",
-        "all values of {name} in {file}"),
+        "find out which column is {name} in {file} and (print|show|cut out) it",
+        "(look at|read|check) the header of {file} (first|), then (print|show|cut out) the column {name}",
+        "(see|look) which (column|field) of {file} {name} is and (cut|print|extract) that (column|field)",
+        "{file}: (look at|read) the first line, then (show|print) the {name} column",
+        "(which|what) column is {name} in {file}? then (print|show) (it|that column)",
+        "first (show|read) the header of {file}, then (only|) its {name} column"),
         (f"head -n 1 {quoted(path)}", f"cut -d , -f {at} {quoted(path)}"),
         (f"read the header of {path}", f"print the column {name}"), True, ordered=True, name=name, file=path)
 
 
-@schema("lookup.column_sum", "head awk", steps=2, weight=1.5)
+@schema("lookup.column_sum", "head awk", steps=2)
 def column_sum(world: World, rng: random.Random) -> Draft:
     path, columns = table(world, rng)
     rows = [row.split(",") for row in world.read(path).strip().split("\n")[1:]]
@@ -113,12 +113,13 @@ def column_sum(world: World, rng: random.Random) -> Draft:
         raise Unsuitable("no whole numbers")
     at = rng.choice(numeric)
     return steps(rng, (
-        "(add up|sum up|sum) the column {name} (of|in) {file}",
-        "(what is|what's) the (sum|total) of {name} in {file}?",
-        "(total|sum) of the {name} column (of|in) {file}",
-        "how much is {name} in total in {file}?",
-        "(compute|calculate) the (sum|total) of (all|the) {name} values in {file}",
-        "find the column {name} in {file} and (sum|add) it up"),
+        "find (out which column of {file} is|the column) {name} in {file} and (sum|add) it up".replace(
+            "(out which column of {file} is|the column)", "(out which column is|the column)"),
+        "(look at|read|check) the header of {file} (first|), then (sum|add) up the column {name}",
+        "(see|look) which (column|field) of {file} {name} is and (add|sum) it up",
+        "first the header of {file}, then the (sum|total) of {name}",
+        "(which|what) column is {name} in {file}? (add|sum) it up",
+        "{file}: read the first line, then (compute|calculate) the (sum|total) of the {name} column"),
         (f"head -n 1 {quoted(path)}", f"awk -F , 'NR > 1 {{ s += ${at + 1} }} END {{ print s }}' {quoted(path)}"),
         (f"read the header of {path}", f"add up the column {columns[at]}"), True,
         f"The sum of {columns[at]} is {{output}}.", name=columns[at], file=path)
@@ -135,12 +136,12 @@ def column_sort(world: World, rng: random.Random) -> Draft:
     at = rng.choice(numeric)
     largest = rng.random() < 0.6
     return steps(rng, (
-        "(which|what) row (of|in) {file} has the {extreme} {name}?",
-        "(show|print|find) the row (of|in) {file} with the {extreme} {name}",
-        "row with the {extreme} {name} in {file}",
-        "who or what has the {extreme} {name} in {file}? show the row",
         "find the column {name} in {file} and (show|print) the row with the {extreme} value",
-        "the {extreme} {name} in {file}: print its row"),
+        "(look at|read|check) the header of {file} (first|), then (show|print) the row with the {extreme} {name}",
+        "(see|look) which (column|field) of {file} {name} is and (show|print|find) the row with the {extreme} value",
+        "first the header of {file}, then the row with the {extreme} {name}",
+        "(which|what) column is {name} in {file}, and which row has the {extreme} value there?",
+        "{file}: read the first line, then (find|show) the row with the {extreme} {name}"),
         (f"head -n 1 {quoted(path)}",
          f"tail -n +2 {quoted(path)} | sort -t , -k {at + 1},{at + 1}n{'r' if largest else ''} | head -n 1"),
         (f"read the header of {path}", f"find the row with the {'largest' if largest else 'smallest'} {columns[at]}"),

@@ -6,6 +6,7 @@ import random
 
 from nimllm.agent.gym import names
 from nimllm.agent.gym.schema import Draft, Unsuitable, schema
+from nimllm.agent.gym.schemas.frames import number, sought
 from nimllm.agent.gym.schemas.phrases import quoted, single, string
 from nimllm.agent.gym.schemas.subjects import (
     below,
@@ -25,7 +26,11 @@ _LINES = "(lines|the lines|all lines|all the lines|every line)"
 def lines(world: World, rng: random.Random) -> Draft:
     path = text_file(world, rng)
     word = pattern_in(world, rng, path)
-    return single(rng, (
+    return single(rng, (*sought("(the|all|all the|) (lines|rows|entries) (of|in|from) {f} (with|containing|that "
+                                "contain|that mention|mentioning|having) {w}", tool="grep"), "{f}: lines with {w}",
+                                "{w} in {f}", "(filter|scan|check) {f} for {w}", "what does {f} contain about {w}?",
+                                "are there (lines|entries) with {w} in {f}? show them",
+            
         f"(show|print|find|give me|list) {_LINES} (with|containing|that contain|that mention) {{w}} in {{f}}",
         "which lines of {f} (contain|have|mention) {w}?",
         "grep (for|) {w} in {f}",
@@ -43,7 +48,10 @@ def ignore_case(world: World, rng: random.Random) -> Draft:
     path = text_file(world, rng)
     word = rng.choice((str.lower, str.upper, str.lower))(word_in(world, rng, path))
     no_case = "(ignoring case|case-insensitively|in upper or lower case|in any case|no matter the case)"
-    return single(rng, (
+    return single(rng, (*sought(f"(the|all|) lines (of|in) {{f}} (with|containing|mentioning) {{w}}, {no_case}",
+                                tool="grep"), "(case-insensitive|case insensitive) search for {w} in {f}",
+                                "find {w} in {f}, case does not matter",
+            
         f"(show|print|find) {_LINES} (with|containing) {{w}} {no_case} in {{f}}",
         f"(search|look) for {{w}} in {{f}}, {no_case}",
         f"grep {{w}} in {{f}} {no_case}",
@@ -58,7 +66,10 @@ def ignore_case(world: World, rng: random.Random) -> Draft:
 def numbers(world: World, rng: random.Random) -> Draft:
     path = text_file(world, rng)
     word = pattern_in(world, rng, path)
-    return single(rng, (
+    return single(rng, (*sought("(the|all|) lines (of|in) {f} (with|containing|mentioning) {w} (and|with) their line "
+                                "numbers", tool="grep"), "{f}: {w} with line numbers", "where in {f} is {w}? "
+                                "(give|with) (the|) line numbers",
+            
         "(on which lines|in which lines|in which line|on which line) (of|in) {f} (is|does) {w}(| occur)?".replace(
             "(is|does) {w}(| occur)", "(is {w}|does {w} occur|does {w} appear)"),
         f"(show|print|find) {_LINES} (with|containing) {{w}} in {{f}} with (their|) line numbers",
@@ -74,7 +85,12 @@ def numbers(world: World, rng: random.Random) -> Draft:
 def invert(world: World, rng: random.Random) -> Draft:
     path = text_file(world, rng)
     word = pattern_in(world, rng, path)
-    return single(rng, (
+    return single(rng, (*sought("(the|all|) lines (of|in) {f} (without|that lack|not containing|that don't mention) "
+                                "{w}", "{f} without the (lines with|) {w} lines".replace("(lines with|) ", ""),
+                                tool="grep"), "{f} minus the lines with {w}", "(filter|leave|throw) out the lines "
+                                "with {w} from {f} (and show the rest|)".replace("(filter|leave|throw)",
+                                                                      "(filter|leave)"), "{f}: everything without {w}",
+            
         f"(show|print|list|give me) {_LINES} (of|in|from) {{f}} (without|not containing|that do not contain) {{w}}",
         "which lines of {f} (do not|don't) (contain|have|mention) {w}?",
         f"{_LINES} (of|in) {{f}} that (lack|do not have|don't have) {{w}}",
@@ -90,7 +106,9 @@ def invert(world: World, rng: random.Random) -> Draft:
 def count(world: World, rng: random.Random) -> Draft:
     path = text_file(world, rng)
     word = pattern_in(world, rng, path)
-    return single(rng, (
+    return single(rng, (*number("lines (of|in) {f} (with|containing|that mention|mentioning|matching) {w}",
+                                "{w} lines (of|in) {f}"), "{f}: number of lines with {w}",
+            
         "how many lines (of|in) {f} (contain|have|mention|match) {w}?",
         "count (the|) lines (with|containing|that contain) {w} in {f}",
         "(number|count) of lines (with|containing) {w} in {f}",
@@ -107,7 +125,12 @@ def count(world: World, rng: random.Random) -> Draft:
 def occurrences(world: World, rng: random.Random) -> Draft:
     path = text_file(world, rng)
     word = word_in(world, rng, path)
-    return single(rng, (
+    return single(rng, (*number("occurrences of {w} (in|inside) {f}", "{w}s in {f}".replace("{w}s",
+                                                                      "occurrences of the word {w}")),
+                                                                      "how often is the word {w} used in {f}? "
+                                                                      "(count|count all|every occurrence, also "
+                                                                      "several in a line)", "{f}: how many times {w}?",
+            
         "how (often|many times) does {w} (occur|appear) in {f}?",
         "count (the|all|) occurrences of {w} in {f}",
         "how many (times|occurrences of) {w} (are there|) in {f}?".replace("(times|occurrences of) {w} (are there|)",
@@ -124,7 +147,11 @@ def files_with(world: World, rng: random.Random) -> Draft:
     folder, where, slots = scope(world, rng, 0.3)
     path = world.pick_text(under="" if folder == "." else folder)
     word = word_in(world, rng, path)
-    return single(rng, (
+    return single(rng, (*sought(f"(the|all|) (files|names of the files) {where} (with|containing|that mention|that "
+                                f"contain) {{w}}"), f"(names of|list) the files {where} (with|containing) {{w}}",
+                                f"{{w}}: which files {where} have it?", f"I forgot which file {where} mentions {{w}}, "
+                                f"find it",
+            
         f"which files {where} (contain|mention|have) (the word|the text|) {{w}}?",
         f"{_FIND} (all|the|) files {where} (containing|that contain|with) (the word|the text|) {{w}}",
         f"(find|search) (for|) {{w}} in all files {where} (and list the file names|, only the names)",
@@ -139,7 +166,9 @@ def files_with(world: World, rng: random.Random) -> Draft:
 @schema("grep.files_without", "grep", weight=0.8)
 def files_without(world: World, rng: random.Random) -> Draft:
     word = word_in(world, rng, world.pick_text())
-    return single(rng, (
+    return single(rng, (*sought("(the|all|) files (without|that do not mention|that don't contain|lacking) {w}"),
+                        "(names of|list) the files without {w}",
+            
         "which files (do not|don't) (contain|mention|have) (the word|the text|) {w}?",
         f"{_FIND} (all|the|) files (not containing|that do not contain|without|that don't contain) (the word|) {{w}}",
         "(which|what) files (lack|miss) (the word|) {w}?",
@@ -154,7 +183,11 @@ def recursive(world: World, rng: random.Random) -> Draft:
     folder, where, slots = scope(world, rng, 0.3)
     path = world.pick_text(under="" if folder == "." else folder)
     word = word_in(world, rng, path, 4)
-    return single(rng, (
+    return single(rng, (*sought(f"(all|every one of the) lines (with|containing|that mention) {{w}} {where}, in any "
+                                f"file, with line numbers".replace("every one of the", "all the")),
+                                f"search recursively {where} for {{w}}", f"(search|look) through all files {where} "
+                                f"for {{w}}",
+            
         f"(search|look) for {{w}} in all files {where} (with line numbers|)",
         f"grep (for|) {{w}} (recursively|in all files|everywhere) {where}",
         f"(show|print|find) {_LINES} (with|containing) {{w}} in (all|any of the|) files {where}",
@@ -174,7 +207,9 @@ def starts(world: World, rng: random.Random) -> Draft:
     start = rng.choice(firsts)
     if rng.random() < 0.4:
         start = start[0]
-    return single(rng, (
+    return single(rng, (*sought("(the|all|) lines (of|in) {f} (starting|that start|beginning|that begin) with {w}",
+                                tool="grep"), "{f}: lines starting with {w}",
+            
         f"(show|print|find|list) {_LINES} (of|in) {{f}} (that start|starting|that begin|beginning) with {{w}}",
         "which lines (of|in) {f} (start|begin) with {w}?",
         f"{_LINES} (starting|beginning) with {{w}} in {{f}}",
@@ -193,7 +228,9 @@ def ends(world: World, rng: random.Random) -> Draft:
     if not lasts:
         raise Unsuitable("no word")
     end = rng.choice(lasts)
-    return single(rng, (
+    return single(rng, (*sought("(the|all|) lines (of|in) {f} (ending|that end) (with|in) {w}", tool="grep"),
+                        "{f}: lines ending in {w}",
+            
         f"(show|print|find|list) {_LINES} (of|in) {{f}} (that end|ending|which end) (with|in) {{w}}",
         "which lines (of|in) {f} end (with|in) {w}?",
         f"{_LINES} (ending|that end) (with|in) {{w}} in {{f}}",
@@ -210,7 +247,9 @@ def either(world: World, rng: random.Random) -> Draft:
     a, b = word_in(world, rng, path), word_in(world, rng, path)
     if a == b:
         raise Unsuitable("one word")
-    return single(rng, (
+    return single(rng, (*sought("(the|all|) lines (of|in) {f} (with|containing|mentioning) (either|) {a} or {b}",
+                                tool="grep"), "{f}: lines with {a} or {b}",
+            
         f"(show|print|find|list) {_LINES} (with|containing|that contain) {{a}} or {{b}} in {{f}}",
         "which lines (of|in) {f} (contain|have|mention) {a} or {b}?",
         "(search|look) for {a} or {b} in {f}",
@@ -229,7 +268,9 @@ def both(world: World, rng: random.Random) -> Draft:
     if not rows:
         raise Unsuitable("short lines")
     a, b = rng.sample(sorted(set(rng.choice(rows))), 2)
-    return single(rng, (
+    return single(rng, (*sought("(the|all|) lines (of|in) {f} (with|containing|mentioning) both {a} and {b}",
+                                tool="grep"), "{f}: lines with {a} and {b} together",
+            
         f"(show|print|find|list) {_LINES} (with|containing|that contain) both {{a}} and {{b}} in {{f}}",
         "which lines (of|in) {f} (contain|have|mention) both {a} and {b}?",
         f"{_LINES} (of|in) {{f}} that (have|mention|contain) {{a}} and also {{b}}",

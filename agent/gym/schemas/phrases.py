@@ -10,6 +10,19 @@ from typing import Any
 from nimllm.agent.gym.schema import Draft
 from nimllm.agent.gym.wordings import say
 
+_NAMED = frozenset({"f", "s", "d", "a", "b", "l", "folder"})  # slots that hold a file or folder in most schemas
+
+
+def spoken(rng: random.Random, name: Any) -> Any:
+    """A file's name as it is typed: in quotes often when it holds a blank, now and then when it does not."""
+    if not isinstance(name, str) or not any(sign in name for sign in "./ ") or any(sign in name for sign in "'\"`"):
+        return name
+    if ", " in name or " and " in name:  # several names
+        return name
+    if rng.random() > (0.45 if " " in name else 0.06):
+        return name
+    return rng.choice(("'{}'", '"{}"', '"{}"', "`{}`")).format(name)
+
 
 def several(rng: random.Random, templates: Sequence[str], least: int = 2, most: int = 4, **slots: object) -> list[str]:
     """Between ``least`` and ``most`` different requests of one meaning, each from another template."""
@@ -23,8 +36,9 @@ def several(rng: random.Random, templates: Sequence[str], least: int = 2, most: 
 
 
 def squeeze(text: str) -> str:
-    """Without the blanks that an empty slot leaves."""
-    return text.replace("  ", " ").replace(" :", ":").replace(" ;", ";").strip()
+    """Without the blanks and commas that an empty slot leaves."""
+    text = text.replace("  ", " ").replace(" :", ":").replace(" ;", ";").replace(" ,", ",").replace(",,", ",")
+    return text.strip().removesuffix(",")
 
 
 def quoted(*paths: str) -> str:
@@ -39,6 +53,7 @@ def string(text: str) -> str:
 
 def single(rng: random.Random, templates: Sequence[str], command: str, plan: str, asks: bool, answer: str | None = None,
            ordered: bool = False, protected: Sequence[str] = (), **slots: Any) -> Draft:
-    """A draft of one command. Every slot's value is protected against typos, too."""
+    """A draft of one command. Every slot's value is protected against typos, too; names may come in quotes."""
     names = (*protected, *(str(value) for value in slots.values() if str(value)))
+    slots = {key: spoken(rng, value) if key in _NAMED else value for key, value in slots.items()}
     return Draft(several(rng, templates, **slots), [command], [plan], asks, ordered, answer, protected=names)

@@ -28,23 +28,28 @@ def _elsewhere(world: World, rng: random.Random, change_case: bool) -> tuple[str
     return rng.choice(found)
 
 
-def _missing(world: World, rng: random.Random, among: tuple[Make, ...], change_case: bool) -> Draft:
-    """The file is not where the user thinks: the deed fails, find looks, the deed is done on what was found."""
-    said, path = _elsewhere(world, rng, change_case)
+def mended(world: World, rng: random.Random, said: str, path: str, look: str, among: tuple[Make, ...]) -> Draft:
+    """A deed on ``said`` fails, ``look`` shows the real name, the deed is done on ``path``, spelled as it was shown."""
     want = rng.choice(among)
     state = rng.getstate(), world.rng.getstate()
-    right = deed(world, rng, f"./{path}", (want,))
+    right = deed(world, rng, path, (want,))
     rng.setstate(state[0])
     world.rng.setstate(state[1])
-    world.entries[said] = world.entries[path]  # for a moment: the same deed with the name that the user knows
+    world.entries[said] = world.entries[path.removeprefix("./")]  # for a moment: the deed with the user's name
     try:
         wrong = deed(world, rng, said, (want,))
     finally:
         del world.entries[said]
     if wrong.slots != right.slots:
         raise Unsuitable("another deed")
-    return steps(rng, right.direct, (wrong.command, f"find . -iname {quoted(said)}", right.command),
-                 (right.planned(said),), right.asks, right.answer, right.ordered, (0,), it=said, **right.slots)
+    return steps(rng, right.direct, (wrong.command, look, right.command), (right.planned(said),), right.asks,
+                 right.answer, right.ordered, (0,), it=said, **right.slots)
+
+
+def _missing(world: World, rng: random.Random, among: tuple[Make, ...], change_case: bool) -> Draft:
+    """The file is not where the user thinks: the deed fails, find looks, the deed is done on what was found."""
+    said, path = _elsewhere(world, rng, change_case)
+    return mended(world, rng, said, f"./{path}", f"find . -iname {quoted(said)}", among)
 
 
 @schema("repair.missing_read", "find head tail wc cat", steps=3, weight=2.5)

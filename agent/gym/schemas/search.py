@@ -25,6 +25,14 @@ def by_extension(world: World, rng: random.Random) -> Draft:
     ext = some_ext(world, rng, folder)
     what, more = kind(ext)
     return single(rng, (
+        f"I'm looking for {what} {where}",
+        f"I need (a list of|) all {what} {where}",
+        f"(could you|) list all the {what} {where}",
+        f"any {what} {where}?",
+        f"get me (all|the) {what} {where}",
+        f"{what} {where}, with their paths",
+        f"show me where the {what} are {where}",
+        f"use find to (get|list) the {what} {where}",
         f"{_FIND} (all|all the|the|) {what} {where}",
         f"(which|what) {what} are (there|) {where}?",
         f"where are the {what} {where}?",
@@ -42,6 +50,12 @@ def count_extension(world: World, rng: random.Random) -> Draft:
     ext = some_ext(world, rng, folder)
     what, more = kind(ext)
     return single(rng, (
+        f"I need the number of {what} {where}",
+        f"I'd like to know how many {what} there are {where}",
+        f"{what} {where}, just the (number|count)",
+        f"what's the count of {what} {where}?",
+        f"(print|give me) only the number of {what} {where}",
+        f"use find and wc to count the {what} {where}",
         f"how many {what} are (there|) {where}?",
         f"count (the|all|all the|) {what} {where}",
         f"(what is the|give me the|) number of {what} {where}",
@@ -191,6 +205,9 @@ def larger(world: World, rng: random.Random) -> Draft:
     n, unit, word = rng.choice(((100, "c", "bytes"), (200, "c", "bytes"), (500, "c", "bytes"), (1, "k", "KB"),
                                 (2, "k", "KB"), (5, "k", "KB"), (10, "k", "KB"), (1, "k", "kilobyte"),
                                 (rng.randint(50, 900), "c", "bytes"), (3, "k", "kilobytes")))
+    least = n * (1024 if unit == "k" else 1)
+    if not any(len(world.entries[path].content) > least for path in world.files(under="" if folder == "." else folder)):
+        raise Unsuitable("none so large")
     return single(rng, (
         f"{_FIND} (all|the|) files {where} (larger|bigger) than {{n}} {{u}}",
         f"(which|what) files {where} are (larger|bigger) than {{n}} {{u}}?",
@@ -206,6 +223,8 @@ def larger(world: World, rng: random.Random) -> Draft:
 def smaller(world: World, rng: random.Random) -> Draft:
     folder, where, slots = scope(world, rng, 0.25)
     n = rng.choice((50, 100, 200, 500, 1000, rng.randint(40, 900)))
+    if not any(len(world.entries[path].content) < n for path in world.files(under="" if folder == "." else folder)):
+        raise Unsuitable("none so small")
     return single(rng, (
         f"{_FIND} (all|the|) files {where} smaller than {{n}} bytes",
         f"(which|what) files {where} are smaller than {{n}} bytes?",

@@ -76,7 +76,7 @@ def folder_copy(world: World, rng: random.Random) -> Draft:
         f"Done: copies of the .{ext} files are in {folder}.", folder=folder, kind=kind)
 
 
-@schema("sequence.folder_move_list", "mkdir mv ls", steps=3, weight=2)
+@schema("sequence.folder_move_list", "mkdir mv ls", steps=3, weight=3)
 def folder_move_list(world: World, rng: random.Random) -> Draft:
     (ext, kind), folder = top_kind(world, rng), world.new_name("dir")
     copy = rng.random() < 0.4

@@ -11,7 +11,8 @@ from nimllm.agent.gym.schema import Draft, Unsuitable
 from nimllm.agent.gym.schemas.phrases import quoted
 from nimllm.agent.gym.worlds import World
 
-HERE = "(||here|in this folder|in the current directory|in the current folder|in this directory)"
+HERE = ("(||here|in this folder|in the current directory|in the current folder|in this directory|in this dir|"
+        "in the working directory)")
 SHOW = "(show|list|print|give me|display|get|tell me)"
 PRINT = "(show|print|display|give me|output)"
 KINDS = {"py": "python", "md": "markdown", "txt": "text", "js": "javascript", "sh": "shell", "html": "html",
@@ -27,7 +28,9 @@ def scope(world: World, rng: random.Random, share: float = 0.4) -> tuple[str, st
     folders = world.dirs()
     if folders and rng.random() < share:
         folder = rng.choice(folders)
-        return folder, "(in|inside|under|in the folder|in the directory|within) {folder}", {"folder": folder}
+        return folder, ("(in {folder}|inside {folder}|under {folder}|in the folder {folder}|in the directory {folder}|"
+                        "within {folder}|below {folder}|in the {folder} folder|in the {folder} directory|"
+                        "anywhere in {folder}|somewhere under {folder}|in dir {folder})"), {"folder": folder}
     return ".", HERE, {}
 
 

@@ -1,10 +1,9 @@
-"""The machine, the shell, paths, dates, arithmetic, checksums."""
+"""The machine, the shell, arithmetic, checksums."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from nimllm.agent.gym import names
 from nimllm.agent.gym.schema import Draft, Unsuitable, schema
@@ -16,6 +15,12 @@ from nimllm.agent.gym.worlds import World
 @schema("system.user", "whoami", weight=0.8)
 def user(world: World, rng: random.Random) -> Draft:
     return single(rng, (
+        "tell me who I am",
+        "as whom am I logged in?",
+        "name of my user",
+        "which account is this?",
+        "whose shell is this?",
+        "my login name",
         "who am I?", "what is my (user name|username|login|user)?", "which user am I (logged in as|)?", "whoami",
         f"{SHOW} (my|the current) (user name|username|user)", "(my|the current) (user name|username)?",
         "under which user (am I working|do I work)?"),
@@ -25,6 +30,14 @@ def user(world: World, rng: random.Random) -> Draft:
 @schema("system.directory", "pwd", weight=1.0)
 def directory(world: World, rng: random.Random) -> Draft:
     return single(rng, (
+        "tell me where I am",
+        "where are we (now|right now|)?",
+        "full path of where I am",
+        "current path",
+        "which path am I (at|in)?",
+        "I'd like to know the current (folder|directory)",
+        "cwd?",
+        "print working directory",
         "where am I?", "what is the (current|working|current working) (directory|folder)?",
         "(which|what) (directory|folder) am I in?", "pwd", f"{SHOW} the (current|working) (directory|folder)",
         "path of (this|the current) (folder|directory)", "in which (folder|directory) are we?",
@@ -35,6 +48,10 @@ def directory(world: World, rng: random.Random) -> Draft:
 @schema("system.host", "hostname", weight=0.5)
 def host(world: World, rng: random.Random) -> Draft:
     return single(rng, (
+        "tell me the name of this (machine|box|server)",
+        "on which (server|machine|box) are we?",
+        "this machine's name",
+        "what is this box called?",
         "what is the (name of this machine|host name|hostname|computer's name)?",
         f"{SHOW} the (hostname|host name|name of this computer)", "hostname",
         "(which|what) (machine|computer|host) (is this|am I on)?", "how is this (machine|computer) called?",
@@ -46,7 +63,12 @@ def host(world: World, rng: random.Random) -> Draft:
 def kernel(world: World, rng: random.Random) -> Draft:
     if rng.random() < 0.5:
         return volatile(single(rng, (
-            "(which|what) kernel (version|) (is running|is this|do we have)?",
+        "which linux kernel do we run?",
+        "kernel?",
+        "I need the kernel version",
+        "tell me the (kernel version|kernel release)",
+        "what kernel is this (machine|box) on?",
+        "(which|what) kernel (version|) (is running|is this|do we have)?",
             f"{SHOW} the (kernel|linux kernel) (version|release)", "kernel version", "uname (of this machine|)",
             "what version of linux (is this|is running)?", "(linux|kernel) release?"),
             "uname -r", "show the kernel version", True))
@@ -57,79 +79,14 @@ def kernel(world: World, rng: random.Random) -> Draft:
         "uname -s", "show the operating system", True))
 
 
-@schema("system.today", "date", weight=1.0)
-def today(world: World, rng: random.Random) -> Draft:
-    kind = rng.choice(("date", "date", "time", "weekday", "year", "full"))
-    if kind == "date":
-        return volatile(single(rng, (
-            "what is (the date today|today's date|the current date)?", "(what|which) (day|date) is it (today|)?",
-            "today's date", f"{SHOW} today's date (as YYYY-MM-DD|in the form 2024-12-31|)",
-            "what date do we have (today|)?", "date of today (in ISO format|)"),
-            "date +%F", "show today's date", True, "Today is {output}."))
-    if kind == "time":
-        return volatile(single(rng, (
-            "what time is it (now|)?", f"{SHOW} the (current|) time", "(current|the) time (now|)?", "how late is it?",
-            "what is the (current|) time?", "time now"),
-            "date +%H:%M", "show the time", True, "It is {output}."))
-    if kind == "weekday":
-        return volatile(single(rng, (
-            "(what|which) (day of the week|weekday) is (it|today) (today|)?".replace("(it|today) (today|)",
-                "(it today|today|it)"), "is it monday (today|)?", "(today's weekday|weekday today)",
-                f"{SHOW} the (name of today|day of the week|current weekday)", "(what|which) weekday do we have?",
-                "name of today's weekday"),
-            "date +%A", "show the weekday", True, "It is {output}."))
-    if kind == "year":
-        return volatile(single(rng, (
-            "(what|which) year is it (now|)?", "(current|this) year?", f"{SHOW} the (current|) year",
-            "what is the (current|) year?", "year of today's date", "in which year are we?"),
-            "date +%Y", "show the year", True, "It is {output}."))
-    return volatile(single(rng, (
-        "(date and time|time and date)", "what is the (current|) date and time?", f"{SHOW} (the|) date and time",
-        "date and time (now|please)", "(when is now|what are date and time)?", "show me the time and (the|) date"),
-        "date", "show date and time", True))
-
-
-@schema("date.weekday", "date", weight=0.8)
-def weekday(world: World, rng: random.Random) -> Draft:
-    day = names.date(rng, 1950, 2050)
-    return single(rng, (
-        "(what|which) (day of the week|weekday) (was|is) {d}?", "weekday of {d}",
-        "on which (weekday|day of the week) (is|was|does) {d}(| fall)?".replace("(is|was|does) {d}(| fall)",
-        "(is {d}|was {d}|does {d} fall)"), f"{SHOW} the weekday of {{d}}", "what day is {d}?", "is {d} a sunday?",
-        "day of the week for {d}"),
-        f"date -d {day} +%A", f"show the weekday of {day}", True, "{d} is a {output}.".replace("{d}", day), d=day)
-
-
-@schema("date.plus", "date", weight=0.6)
-def plus(world: World, rng: random.Random) -> Draft:
-    day, n, unit = names.date(rng), rng.randint(2, 90), rng.choice(("days", "days", "weeks", "months"))
-    ago = rng.random() < 0.35
-    if ago:
-        return single(rng, (
-            "(what|which) date (is|was) {n} {u} before {d}?", "{n} {u} before {d}", "{d} minus {n} {u}",
-            "(compute|show) the date {n} {u} before {d}", "subtract {n} {u} from {d}",
-            "which day (is|was) {n} {u} earlier than {d}?"),
-            f"date -d '{day} - {n} {unit}' +%F", f"compute {n} {unit} before {day}", True, d=day, n=n, u=unit)
-    return single(rng, (
-        "(what|which) date is {n} {u} after {d}?", "{n} {u} after {d}", "{d} plus {n} {u}",
-        "(compute|show) the date {n} {u} after {d}", "add {n} {u} to {d}", "which day is {n} {u} later than {d}?"),
-        f"date -d '{day} + {n} {unit}' +%F", f"compute {n} {unit} after {day}", True, d=day, n=n, u=unit)
-
-
-@schema("date.epoch", "date", weight=0.4)
-def epoch(world: World, rng: random.Random) -> Draft:
-    stamp = rng.randint(900_000_000, 1_900_000_000)
-    return single(rng, (
-        "(what|which) date is the (unix time|timestamp|epoch time) {s}?",
-        "convert the (unix time|timestamp|epoch) {s} to a date", "{s} as a date",
-        "(timestamp|unix time) {s} in readable form", "what day (was|is) (unix time|epoch second) {s}?",
-        "when is {s} (seconds since 1970|in unix time)?"),
-        f"date -d @{stamp} +%F", f"convert {stamp} to a date", True, s=stamp)
-
-
 @schema("system.free_space", "df", weight=0.9)
 def free_space(world: World, rng: random.Random) -> Draft:
     return volatile(single(rng, (
+        "are we running out of disk space?",
+        "how much room do we have left here?",
+        "I need to know the free (disk|) space here",
+        "space left on this disk?",
+        "disk usage of the file system here, human readable",
         "how much (disk space|space|room) is (free|left) (on the disk|here|)?", "(free|available) (disk|) space?",
         f"{SHOW} the (free|available) (disk|) space", "how full is the disk?",
         "is there (enough|any) (disk|) space left?", "disk space", "df (of this folder|here|)"),
@@ -139,6 +96,10 @@ def free_space(world: World, rng: random.Random) -> Draft:
 @schema("system.memory", "free", weight=0.5)
 def memory(world: World, rng: random.Random) -> Draft:
     return volatile(single(rng, (
+        "are we running out of memory?",
+        "how much RAM is in use?",
+        "I need to know the free memory",
+        "memory, human readable",
         "how much (memory|RAM) (is free|do we have|is used|is available)?",
         f"{SHOW} the (free|available|used) (memory|RAM)", "(memory|RAM) usage", "free (memory|RAM)?",
         "how much RAM does this (machine|computer) have?", "memory (in use|left)?"),
@@ -148,6 +109,10 @@ def memory(world: World, rng: random.Random) -> Draft:
 @schema("system.cpus", "nproc", weight=0.5)
 def cpus(world: World, rng: random.Random) -> Draft:
     return volatile(single(rng, (
+        "I need the number of CPUs",
+        "core count?",
+        "with how many cores can I compile?",
+        "how many parallel jobs can this (box|machine) take? count the cores",
         "how many (CPUs|cores|CPU cores|processors) (are there|do we have|does this machine have)?",
         f"{SHOW} the number of (cores|CPUs|processors)", "(number|count) of (cores|CPUs|processors)", "nproc",
         "(cores|CPUs) of this machine?", "how many (cores|processors) can I use?"),
@@ -172,6 +137,10 @@ def processes(world: World, rng: random.Random) -> Draft:
 def variable(world: World, rng: random.Random) -> Draft:
     name = rng.choice(("HOME", "PATH", "USER", "SHELL", "HOME", "PATH", "LANG", "TERM"))
     return single(rng, (
+        "I'd like to see (the value of|) {v}",
+        "what does {v} hold?",
+        "(print|show) me the environment variable {v}",
+        "which value has {v}?",
         "what is (the value of|in) (the variable|the environment variable|) {v}?",
         "(show|print) (the value of|) (the (environment|) variable|) {v}", "echo {v}", "value of {v}",
         "what is {v} set to?", "(print|show|tell me) what {v} is"),
@@ -195,6 +164,10 @@ def export(world: World, rng: random.Random) -> Draft:
 @schema("shell.environment", "env", weight=0.4)
 def environment(world: World, rng: random.Random) -> Draft:
     return volatile(single(rng, (
+        "dump the environment",
+        "show all exported variables",
+        "I need to see all environment variables",
+        "print every environment variable",
         "(list|show|print) (all|the|all the|) environment variables", "(which|what) environment variables are set?",
         "env", "(show|print) (my|the|the whole) environment", "environment variables?",
         "what is in (my|the) environment?"),
@@ -206,6 +179,12 @@ def which(world: World, rng: random.Random) -> Draft:
     program = rng.choice(("python3", "bash", "grep", "sed", "awk", "tar", "git", "find", "sort", "make", "gzip", "ls",
         "cat", "diff", "curl", "perl", "zip", "jq", "env", "cut"))
     return volatile(single(rng, (
+        "I need the (full|) path of {p}",
+        "where does {p} live?",
+        "from where is {p} run?",
+        "(full|absolute) path of the {p} (binary|executable)",
+        "tell me where {p} is installed",
+        "which binary runs when I type {p}?",
         "where is (the program|) {p} (installed|)?", "which {p}",
         "(what is|show) the path of (the program|the command|) {p}", "which {p} (is used|do I use|will be run)?",
         "path to (the|) {p} (program|command|binary)", "is {p} installed?"),
@@ -228,7 +207,12 @@ def say_text(world: World, rng: random.Random) -> Draft:
     text = " ".join(world.words(rng.randint(1, 4)))
     if rng.random() < 0.3:
         text = text.capitalize() + rng.choice(("!", ".", "?"))
-    return single(rng, (
+    return single(rng, ("(please|just|) (print|echo|say|output) {t}", "I want to see the (text|words) {t} (on the "
+                        "screen|in the terminal)", "use echo to (print|show) {t}", "(show|print) me the words {t}",
+        "just (print|say) {t}",
+        "I want to see {t} on the screen",
+        "put {t} on the screen",
+        "print exactly: {t}",
         "(print|echo|display|output) (the text|the words|) {t}", "say {t}",
         "(write|print) {t} (on|to) the (screen|terminal|console)", "echo {t}", "(show|display) the (message|text) {t}",
         "output the (line|text) {t}", "let the shell say {t}"),
@@ -239,7 +223,9 @@ def say_text(world: World, rng: random.Random) -> Draft:
 @schema("shell.repeat", "seq", weight=0.6)
 def repeat(world: World, rng: random.Random) -> Draft:
     text, n = world.word(), rng.randint(2, 8)
-    return single(rng, (
+    return single(rng, ("(print|say|echo) {t} {n} times, one per line", "{t}, {n} times (, each on a new line|)",
+                        "use a loop to (print|echo) {t} {n} times",
+            
         "(print|echo|write) {t} {n} times", "{n} times {t}",
         "(print|say) the word {t} {n} times, (one per line|each on its own line)", "repeat {t} {n} times",
         "(output|show) {n} lines (saying|with|of) {t}", "I want {t} {n} times"),
@@ -327,62 +313,15 @@ def change_text(world: World, rng: random.Random) -> Draft:
         f"echo {string(text)} | wc -w", "count the words", True, ordered=True, protected=(text,), t=f'"{text}"')
 
 
-@schema("path.basename", "basename dirname", weight=0.6)
-def basename(world: World, rng: random.Random) -> Draft:
-    path = rng.choice(("/home/", "/var/", "/usr/share/", "", "/etc/", "/tmp/")) + "/".join(names.stem(rng,
-        0) for _ in range(rng.randint(1, 3))) + "/" + world.new_name("file", world.ext())
-    which = rng.choice(("base", "base", "dir", "dir"))
-    if which == "base":
-        return single(rng, (
-            "what is the (file name|basename|base name|last part) of (the path|) {p}?", "basename (of|) {p}",
-            "(print|show|get) the file name (of|in|from) (the path|) {p}", "only the file name of {p}",
-            "strip the (folders|directories) from {p}", "file name part of {p}"),
-            f"basename {quoted(path)}", "show the file name", True, ordered=True, p=path)
-    return single(rng, (
-        "what is the (folder|directory|directory part) of (the path|) {p}?", "dirname (of|) {p}",
-        "(print|show|get) the (folder|directory) (of|in|from) (the path|) {p}",
-        "only the (folder|directory) (part|) of {p}", "strip the file name from {p}", "directory part of {p}"),
-        f"dirname {quoted(path)}", "show the folder", True, ordered=True, p=path)
-
-
-@schema("path.absolute", "realpath", weight=0.7)
-def absolute(world: World, rng: random.Random) -> Draft:
-    path = world.pick_file()
-    return single(rng, (
-        "what is the (absolute|full) path of {f}?",
-        "(print|show|give me) the (absolute|full|complete) path (of|to) {f}", "(absolute|full) path (of|to) {f}",
-        "realpath {f}", "where exactly is {f}? give the full path", "(get|find) the (full|absolute) path for {f}"),
-        f"realpath {quoted(path)}", f"show the full path of {path}", True, ordered=True, f=path)
-
-
-@schema("path.link_target", "readlink", weight=0.7)
-def link_target(world: World, rng: random.Random) -> Draft:
-    name = world.new_name("file") if rng.random() < 0.5 else world.word()
-    if name in world.entries:
-        raise Unsuitable("taken")
-    world.add_link(name, rng.choice([*world.files(), *world.dirs()]))
-    return single(rng, (
-        "where does (the link|the symlink|) {l} point (to|)?",
-        "(what is|show) the target of (the link|the symlink|) {l}", "target of (the link|) {l}", "readlink {l}",
-        "what does (the symlink|the link|) {l} (point to|refer to)?", "(which|what) file is behind the link {l}?"),
-        f"readlink {quoted(name)}", f"show where {name} points", True, "{l} points to {output}.".replace("{l}", name),
-        ordered=True, l=name)
-
-
-@schema("path.exists", "test", weight=0.9)
-def exists(world: World, rng: random.Random) -> Draft:
-    name = world.pick_file() if rng.random() < 0.5 else world.new_name()
-    return single(rng, (
-        "does (the file|) {f} exist?", "is there a file (called|named|) {f}?",
-        "check (if|whether) (the file|) {f} exists", "(tell me|find out) (if|whether) {f} (exists|is there)",
-        "do we have a file {f}?", "{f}: does it exist?"),
-        f"test -e {quoted(name)} && echo yes || echo no", f"check whether {name} exists", True, ordered=True, f=name)
-
-
 @schema("sum.sha256", "sha256sum", weight=0.9)
 def sha256(world: World, rng: random.Random) -> Draft:
     name = world.pick_file()
-    return single(rng, (
+    return single(rng, ("(I need|give me|compute) the sha256 (checksum|sum|hash) of {f}", "{f}: sha256?",
+                        "checksum (sha256|SHA-256) (for|of) {f}",
+        "I need the sha256 (checksum|hash) of {f}",
+        "fingerprint {f} with sha256",
+        "{f}: sha256?",
+        "sha256 for {f} please",
         "(what is|show|compute|print) the (sha256|SHA-256|sha256 checksum|sha256 hash) (sum|) of {f}",
         "(sha256|SHA-256) (checksum|hash|sum|) of {f}", "sha256sum {f}",
         "compute the (sha-256|sha256) (hash|checksum) (of|for) {f}", "hash {f} with (sha256|SHA-256)",
@@ -393,7 +332,11 @@ def sha256(world: World, rng: random.Random) -> Draft:
 @schema("sum.md5", "md5sum", weight=0.9)
 def md5(world: World, rng: random.Random) -> Draft:
     name = world.pick_file()
-    return single(rng, (
+    return single(rng, ("(I need|give me|compute) the md5 (checksum|sum|hash) of {f}", "{f}: md5?",
+        "I need the md5 (checksum|hash|sum) of {f}",
+        "fingerprint {f} with md5",
+        "{f}: md5?",
+        "md5 for {f} please",
         "(what is|show|compute|print) the (md5|MD5|md5 checksum|md5 hash) (sum|) of {f}",
         "(md5|MD5) (checksum|hash|sum|) of {f}", "md5sum {f}", "compute the (checksum|MD5 checksum) (of|for) {f}",
         "hash {f} with (md5|MD5)", "(give me|get) the (md5|checksum) of {f}"),
@@ -420,12 +363,18 @@ def base64(world: World, rng: random.Random) -> Draft:
         import base64 as codec
 
         code = codec.b64encode(text.encode()).decode()
-        return single(rng, (
+        return single(rng, ("(what|which text) is {t} (decoded|) (from base64|in plain text)?".replace("(what|which "
+                                                                      "text)", "what").replace("(decoded|) (from "
+                                                                      "base64|in plain text)",
+                                                                      "when you decode it from base64"),
+                                                                      "use base64 to decode {t}",
+            
             "decode (the base64 text {t}|{t} from base64)", "what does the base64 (text|string|) {t} (mean|say)?",
             "base64 decode {t}", "{t} decoded from base64", "(turn|convert) the base64 {t} back into text",
             "(read|decipher) the base64 {t}"),
             f"echo {string(code)} | base64 -d", "decode the text", True, ordered=True, protected=(code,), t=code)
-    return single(rng, (
+    return single(rng, ("(the|) base64 (form|encoding) of {t} (without a newline|)", "use base64 to encode {t}",
+            
         "encode (the text|) {t} (in|as|with) base64", "base64 of (the text|) {t}", "base64 encode {t}",
         "what is {t} in base64?", "(convert|turn) (the text|) {t} (to|into) base64", "{t} (in|as) base64"),
         f"echo -n {string(text)} | base64", "encode the text", True, ordered=True, protected=(text,), t=f'"{text}"')
@@ -473,17 +422,3 @@ def go(world: World, rng: random.Random) -> Draft:
         "x", "x", True, d=folder)
     return replace(made, commands=[f"cd {quoted(folder)}", "pwd"], plan=[f"go to {folder}", "show the current folder"],
         ordered=True)
-
-
-@schema("path.suffix", "echo", weight=0.4)
-def suffix(world: World, rng: random.Random) -> Draft:
-    name = world.new_name("file", world.ext())
-    stem, dot = PurePosixPath(name).stem, PurePosixPath(name).suffix
-    if not dot or not stem:
-        raise Unsuitable("no suffix")
-    return single(rng, (
-        "what is {f} without (the extension|its extension|{e})?",
-        "(remove|strip|drop) the extension {e} from the name {f} and (print|show) it",
-        "(print|show) the name {f} without {e}", "(name|stem) of {f} without (its|the) extension",
-        "{f} minus (the|its) extension", "basename of {f} without {e}"),
-        f"basename {quoted(name)} {dot}", "show the name without extension", True, ordered=True, f=name, e=dot)
