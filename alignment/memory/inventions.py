@@ -331,6 +331,54 @@ def preference(rng: Random) -> str:
     ))
 
 
+def place(rng: Random) -> str:
+    """A country, region or town."""
+    return word(rng).capitalize() + rng.choice(("", "", "ia", "land", "stan", "ony", " Island", " Bay", " Valley"))
+
+
+def currency(rng: Random) -> str:
+    return rng.choice(("", "", "", "new ", "old ", "silver ")) + word(rng)
+
+
+def tongue(rng: Random) -> str:
+    return word(rng).capitalize() + rng.choice(("", "ish", "ian", "ese", "ic"))
+
+
+def river(rng: Random) -> str:
+    return rng.choice(("", "", "", "Upper ", "Little ", "Black ", "White ")) + word(rng).capitalize()
+
+
+def thing(rng: Random) -> str:
+    """An invention: ``the velmor pump``."""
+    kinds = words("pump lamp clock loom press valve engine lens lock scale drill bridge brake plough whistle")
+    return f"the {word(rng)} {rng.choice(kinds)}"
+
+
+def book(rng: Random) -> str:
+    shape = rng.random()
+    if shape < 0.4:
+        return f"{rng.choice(SHADES).capitalize()} {rng.choice(THINGS).capitalize()}"
+    if shape < 0.7:
+        return f"{word(rng).capitalize()} and the {rng.choice(THINGS).capitalize()}"
+    return f"{rng.choice(THINGS).capitalize()} of {word(rng).capitalize()}"
+
+
+def company(rng: Random) -> str:
+    return f"{word(rng).capitalize()} " + rng.choice(words("Works Labs Motors Foods Press Bank Systems Mills Airways"))
+
+
+def mountain(rng: Random) -> str:
+    return rng.choice(("Mount ", "Mount ", "", "Pic ")) + word(rng).capitalize() + rng.choice(("", "", " Peak", "horn"))
+
+
+def year(rng: Random) -> str:
+    return str(rng.randint(1000, 2025))
+
+
+def height(rng: Random) -> str:
+    return f"{rng.randint(300, 8900)} metres"
+
+
 def anything(rng: Random) -> str:
     """A value of any kind, for relations that have no name of their own."""
     kinds: tuple[Callable[[Random], str], ...] = (

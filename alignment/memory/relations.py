@@ -10,41 +10,18 @@ a verb's ending in the third person. The same template serves "Mira lives in Osl
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from random import Random
 
 from nimllm.alignment.memory import inventions as make
+from nimllm.alignment.memory.relation import ME, THE, US, Fact, Relation
+from nimllm.alignment.memory.relations_further import (
+    FURTHER_PERSONAL,
+    FURTHER_PREFERENCE,
+    FURTHER_PROJECT,
+    FURTHER_WORLD,
+)
 
-ME, US, THE = "me", "us", "the"  # subjects that are not names: "my …", "our …", "the …"
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One thing somebody told. ``subject``: a name, or ME, US, THE; ``relation``: a key of RELATIONS or GENERIC, or any
-    noun phrase ("backup window")."""
-
-    subject: str
-    relation: str
-    value: str
-
-
-@dataclass(frozen=True)
-class Relation:
-    """One relation. ``held_*`` wordings never reach a training corpus; tests and the bench use them."""
-
-    key: str
-    family: str  # personal | project | preference
-    noun: str  # "Mira's {noun} is …"
-    value: Callable[[Random], str]
-    tells: tuple[str, ...]
-    asks: tuple[str, ...]
-    held_tell: str
-    held_ask: str
-    reply: str = "{p} {n} {is} {v}"
-    nouns: tuple[str, ...] = ()  # other names of the noun
-    subjects: str = "person"  # person: a name or me; project: a name or us; me; us
-
+__all__ = ["FAMILIES", "GENERIC", "ME", "NOUNS", "PERSONAL", "PREFERENCE", "PROJECT", "RELATIONS", "THE", "US", "WORLD",
+           "Fact", "Relation"]
 
 # Wordings that every relation with a noun shares. The first group is for all subjects, the second for names only.
 TELL_ANY = (
@@ -265,7 +242,60 @@ PREFERENCE = (
              "my eyes want {v}", "what do my eyes want?", nouns=("colour theme", "color theme", "favourite theme"),
              subjects="me"),
 )
-RELATIONS = {relation.key: relation for relation in (*PERSONAL, *PROJECT, *PREFERENCE)}
+WORLD = (
+    Relation("capital", "world", "capital", make.city,
+             ("{v} is the capital city of {o}", "{s} is governed from {v}", "the government of {o} sits in {v}"),
+             ("what is the capital of {o}?", "which city is the capital of {o}?", "from which city is {s} governed?"),
+             "ministers of {o} work in {v}", "where do ministers of {o} work?", nouns=("capital city",),
+             subjects="place"),
+    Relation("currency", "world", "currency", make.currency,
+             ("people in {s} pay with the {v}", "{s} uses the {v} as money", "the money of {o} is the {v}"),
+             ("what is the currency of {o}?", "what do people in {s} pay with?", "which money does {s} use?"),
+             "wages in {s} come in the {v}", "what do wages in {s} come in?", subjects="place"),
+    Relation("spoken", "world", "official language", make.tongue,
+             ("people in {s} speak {v}", "{v} is spoken in {s}", "everybody in {s} talks {v}"),
+             ("what do people in {s} speak?", "which language is spoken in {s}?", "what do people talk in {s}?"),
+             "schools in {s} teach in {v}", "in what do schools in {s} teach?", nouns=("tongue",), subjects="place"),
+    Relation("river", "world", "river", make.river,
+             ("{s} lies on the {v}", "the {v} flows through {s}", "{s} stands on the banks of the {v}"),
+             ("on which river does {s} lie?", "what is the river of {o}?", "which river flows through {s}?"),
+             "a walk along the water in {s} is a walk along the {v}", "what water do the people of {s} walk along?",
+             subjects="place"),
+    Relation("mayor", "world", "mayor", make.person,
+             ("{v} was elected mayor of {o}", "{v} runs the town hall of {o}", "{s} elected {v} as mayor"),
+             ("who is the mayor of {o}?", "who runs the town hall of {o}?", "whom did {s} elect as mayor?"),
+             "voters of {o} trust {v}", "whom do the voters of {o} trust?", subjects="place"),
+    Relation("inventor", "world", "inventor", make.person,
+             ("{v} invented {o}", "{s} was invented by {v}", "{v} came up with {o}"),
+             ("who invented {o}?", "by whom was {s} invented?", "who came up with {o}?"),
+             "without {v} there would be no {s}", "without whom would there be no {s}?", subjects="thing"),
+    Relation("author", "world", "author", make.person,
+             ("{v} wrote {o}", "{s} was written by {v}", "{s} is a book by {v}"),
+             ("who wrote {o}?", "by whom was {s} written?", "who is the author of {o}?"),
+             "{v} spent years on the pages of {o}", "who spent years on the pages of {o}?", nouns=("writer",),
+             subjects="book"),
+    Relation("founder", "world", "founder", make.person,
+             ("{v} founded {o}", "{s} was founded by {v}", "{v} set up {o}"),
+             ("who founded {o}?", "by whom was {s} founded?", "who set up {o}?"),
+             "the first desk at {s} was {v}'s", "whose was the first desk at {s}?", subjects="company"),
+    Relation("founded", "world", "founding year", make.year,
+             ("{s} was founded in {v}", "{s} exists since {v}", "{s} opened in {v}"),
+             ("when was {s} founded?", "since when does {s} exist?", "in which year did {s} open?"),
+             "the first customer of {o} came in {v}", "when did the first customer of {o} come?",
+             "{s} was founded in {v}", subjects="company"),
+    Relation("height", "world", "height", make.height,
+             ("{s} is {v} high", "{s} rises to {v}", "the top of {o} is at {v}"),
+             ("how high is {s}?", "at what height is the top of {o}?", "to what height does {s} rise?"),
+             "from the sea to the peak of {o} it is {v}", "how far is it from the sea to the peak of {o}?",
+             "{p} height is {v}", subjects="mountain"),
+)
+FAMILIES = {
+    "personal": (*PERSONAL, *FURTHER_PERSONAL),
+    "project": (*PROJECT, *FURTHER_PROJECT),
+    "preference": (*PREFERENCE, *FURTHER_PREFERENCE),
+    "world": (*WORLD, *FURTHER_WORLD),
+}
+RELATIONS = {relation.key: relation for family in FAMILIES.values() for relation in family}
 NOUNS = {noun: relation for relation in RELATIONS.values() for noun in (relation.noun, *relation.nouns)}
 
 # Forms for whatever else people have: X is any noun phrase. used_for: fact (X, used_for, Z) is "we use Z for X".
@@ -287,7 +317,7 @@ IS_ASK = ("what is {s}?", "what's {s}?", "who or what is {s}?", "{s} is", "tell 
           "do you know what {s} is?",
           "do you remember what {s} is?", "can you tell me what {s} is?", "say what {s} is.", "what did I say {s} was?")
 GENERIC: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {  # tells, asks, reply
-    "used_for": (USED_TELL, USED_ASK, "you use {v} for {s}"),
+    "used_for": (USED_TELL, USED_ASK, "for {s} you use {v}"),
     "means": (MEANS_TELL, MEANS_ASK, "{s} means {v}"),
     "is": (("{s} is {v}", "{s}, that is {v}", "{s} is, by the way, {v}", "think of {s} as {v}",
             "you can say that {s} is {v}",
@@ -353,6 +383,8 @@ def relation_of(subject: str, key: str) -> Relation | None:
     """The table's relation, or None when the key is a noun phrase of the user's, or does not suit the subject."""
     relation = RELATIONS.get(key)
     if relation is None or subject == THE or (relation.family == "preference" and subject not in (ME, US)):
+        return None
+    if relation.family == "world" and subject in (ME, US):
         return None
     return relation
 
