@@ -1,145 +1,206 @@
-"""``nimllm memory list | inbox | show | approve | reject | revert | verify``: what was learnt, and how to undo it."""
+"""``nimllm memory``: what was learnt, what it does to the answers, and how to undo it."""
 
 from __future__ import annotations
 
 import json
 from argparse import Namespace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nimllm import places
-from nimllm.alignment.memory.events import Record
+from nimllm.alignment.memory.display import (
+    coloured,
+    progress,
+    show_difference,
+    show_list,
+    show_record,
+    show_verified,
+    show_why,
+)
 from nimllm.alignment.memory.ledger import tail
-from nimllm.alignment.memory.store import MemoryStore, Verified
-from nimllm.errors import MEMORY, OK
+from nimllm.alignment.memory.store import MemoryStore
+from nimllm.errors import MEMORY, OK, UsageError
+
+__all__ = ["main", "plot", "show_list", "show_record"]
 
 LOCK_SECONDS = 20.0  # an update by a running session takes a few
-COLOURS = {"accepted": "green", "pending": "yellow", "rejected": "red", "reverted": "dim"}
+DONE = {"approve": "is in the weights now", "reject": "is refused", "revert": "is out of the weights"}
+# verify writes nothing; with the lock it does not look at a head that is being written
+WRITES = (*DONE, "apply", "gc", "compact", "sleep", "verify")
 
 
 def main(args: Namespace) -> int:
     """One action on the memory of ``args.model`` (default: the shipped one). Exit code 0, or 7 when ``verify`` found
     something wrong; NimError for everything else."""
-    run = Path(args.model) if args.model else places.shipped_model()
-    action = args.memory_command
-    writes = action in ("approve", "reject", "revert")
-    with MemoryStore(run, writable=writes, wait=LOCK_SECONDS) as store:
-        if action in ("list", "inbox"):
-            records = [record for record in store.records() if action == "list" or record.state == "pending"]
-            if args.json:
-                _print_json([record.model_dump(mode="json") for record in records])
-            else:
-                show_list(store, records, action)
-        elif action == "show":
-            record = store.get(args.id)
-            if args.json:
-                events = [tail(event) for event in store.ledger.events if event.id == record.id]
-                _print_json({**record.model_dump(mode="json"), "events": events})
-            else:
-                show_record(store, record)
-        elif action == "verify":
-            found = store.verify()
-            if args.json:
-                _print_json({"records": found.records, "accepted": found.accepted, "weights": found.weights,
-                             "problems": found.problems})
-            else:
-                show_verified(store, found)
-            return MEMORY if found.problems else OK
-        else:
-            record = {"approve": store.approve, "reject": store.reject, "revert": store.revert}[action](args.id)
-            if args.json:
-                _print_json({**record.model_dump(mode="json"), "weights": store.hash()})
-            else:
-                from rich.console import Console
+    with open_store(args) as store:
+        return ACTIONS[args.memory_command](store, args) or OK
 
-                done = {"approve": "is in the weights now", "reject": "is refused", "revert": "is out of the weights"}
-                Console(highlight=False, soft_wrap=True).print(
-                    f"{record.id} {done[action]}; weights {store.hash()[:16]}", markup=False)
-    return OK
+
+def open_store(args: Namespace) -> MemoryStore:
+    """The store of ``args.model``, for writing when the action writes."""
+    run = Path(args.model) if args.model else places.shipped_model()
+    return MemoryStore(run, writable=args.memory_command in WRITES, wait=LOCK_SECONDS)
 
 
 def _print_json(data: object) -> None:
     print(json.dumps(data, ensure_ascii=False, indent=1))
 
 
-def show_list(store: MemoryStore, records: list[Record], action: str) -> None:
-    """A table, oldest first."""
+def _tell(text: str) -> None:
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    console = Console(highlight=False)
-    if not records:
-        empty = "nothing waits for your approval" if action == "inbox" else "nothing has been remembered yet"
-        console.print(f"{empty} (base {store.base[:16]})")
+    Console(highlight=False, soft_wrap=True).print(text, markup=False)
+
+
+def _list(store: MemoryStore, args: Namespace) -> None:
+    inbox = args.memory_command == "inbox"
+    records = [record for record in store.records() if not inbox or record.state == "pending"]
+    if args.json:
+        _print_json([record.model_dump(mode="json") for record in records])
+    else:
+        show_list(store, records, args.memory_command)
+
+
+def _show(store: MemoryStore, args: Namespace) -> None:
+    record = store.get(args.id)
+    if args.json:
+        events = [tail(event) for event in store.ledger.events if event.id == record.id]
+        _print_json({**record.model_dump(mode="json"), "part_of": store.ledger.part_of(record.id), "events": events})
+    else:
+        show_record(store, record)
+
+
+def _decide(store: MemoryStore, args: Namespace) -> None:
+    action = args.memory_command
+    record = {"approve": store.approve, "reject": store.reject, "revert": store.revert}[action](args.id)
+    if args.json:
+        _print_json({**record.model_dump(mode="json"), "weights": store.hash()})
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, right in (("id", False), ("when", False), ("state", False), ("what", False), ("loss", True),
-                        ("ppl", True), ("probes", True)):
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "what")
-    for record in records:
-        table.add_row(
-            record.id, record.time[5:16].replace("T", " "), Text(record.state, COLOURS[record.state]),
-            Text(summary(record)),
-            f"{record.loss_before:.2f} → {record.loss_after:.2f}", f"×{record.perplexity_ratio:.3f}",
-            f"{record.probes_before} → {record.probes_after}")
-    console.print(table)
-    if action == "inbox":
-        console.print("nimllm memory show ID tells why; approve ID or reject ID decides")
+    _tell(f"{record.id} {DONE[action]}; weights {store.hash()[:16]}")
+    if record.members and action == "revert":
+        _tell(f"back in the weights: {len(record.members)} memories, {record.members[0]} to {record.members[-1]}")
 
 
-def summary(record: Record) -> str:
-    """What was learnt, in one line: the facts, or the task."""
-    if record.facts:
-        return "; ".join(dict.fromkeys(form.answer for form in record.forms)) or record.title
-    return record.title
+def _verify(store: MemoryStore, args: Namespace) -> int:
+    with progress("reading deltas") as show:
+        found = store.verify(show)
+    if args.json:
+        _print_json({"records": found.records, "accepted": found.accepted, "weights": found.weights,
+                     "problems": found.problems})
+    else:
+        show_verified(store, found)
+    return MEMORY if found.problems else OK
 
 
-def show_record(store: MemoryStore, record: Record) -> None:
-    """Everything a person needs to judge one memory."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _diff(store: MemoryStore, args: Namespace) -> None:
+    from nimllm.alignment.memory.differences import difference
 
-    console = Console(highlight=False)
-    lines = Table(box=None, show_header=False, pad_edge=False)
-    lines.add_column(style="bold", no_wrap=True)
-    lines.add_column(overflow="fold")
-
-    def add(name: str, value: str, style: str = "") -> None:
-        lines.add_row(name, Text(value, style))
-
-    add("memory", f"{record.id}  {record.state}" + (f"  ({record.reason})" if record.reason else ""),
-        COLOURS[record.state])
-    add("when", f"{record.time}  from the {record.kind} {record.episode}")
-    add("said", record.title)
-    for subject, relation, value in record.facts:
-        add("fact", f"{subject} · {relation} · {value}")
-    add("method", f"{record.method}, {record.steps} steps, {record.seconds:.1f} s")
-    add("loss", f"{record.loss_before:.3f} → {record.loss_after:.3f} nats per token")
-    add("change", f"{record.entries:,} entries, {record.bytes:,} bytes, {100 * record.norm:.2f} % of the tensors' norm")
-    add("weights", f"{record.weights_before[:16]} → {record.weights_after[:16]}")
-    for check in record.checks:
-        add("gate", f"{'passed' if check.passed else 'FAILED'}  {check.name}: {check.detail}",
-            "" if check.passed else "red")
-    for probe in record.probes:
-        marks = f"{'right' if probe.right_before else 'wrong'} → {'right' if probe.right_after else 'wrong'}"
-        add("probe", f"{probe.question}   [{marks}]")
-        if probe.before or probe.after:
-            add("", f"before: {probe.before or '(nothing)'}", "dim")
-            add("", f"after:  {probe.after or '(nothing)'}")
-    for event in store.ledger.events:
-        if event.id == record.id:
-            add("ledger", f"{event.seq}  {event.time}  {event.event}  {event.detail}".rstrip(), "dim")
-    console.print(lines)
+    found = difference(store, args.id, args.ask, args.request)
+    if args.json:
+        _print_json(found.data())
+    else:
+        show_difference(found)
 
 
-def show_verified(store: MemoryStore, found: Verified) -> None:
-    from rich.console import Console
+def _why(store: MemoryStore, args: Namespace) -> None:
+    from nimllm.alignment.memory.influence import why
 
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"base     {store.base[:16]}\nrecords  {found.records}, {found.accepted} of them in the weights\n"
-                  f"weights  {found.weights[:16]}, rebuilt from the base and the ledger", markup=False)
-    for problem in found.problems:
-        console.print(problem, style="red", markup=False)
-    if not found.problems:
-        console.print("every checksum and the head are right", style="green")
+    found = why(store, args.prompt, args.request, args.answer, args.exact)
+    if args.json:
+        _print_json(found.data())
+    else:
+        show_why(found)
+
+
+def _export(store: MemoryStore, args: Namespace) -> None:
+    from nimllm.alignment.memory.exchange import export
+
+    path = Path(args.file)
+    ids = export(store, path, args.ids, args.force)
+    if args.json:
+        _print_json({"file": str(path), "base": store.base, "ids": ids, "bytes": path.stat().st_size})
+    else:
+        _tell(f"{len(ids)} memories in {path}, {path.stat().st_size:,} bytes, for the base {store.base[:16]}")
+
+
+def _apply(store: MemoryStore, args: Namespace) -> None:
+    from nimllm.alignment.memory.exchange import apply
+
+    with progress("applying") as show:
+        done = apply(store, Path(args.file), args.accept, show)
+    if args.json:
+        _print_json({"accepted": done.accepted, "waiting": done.waiting, "known": done.known, "weights": store.hash()})
+        return
+    _tell(f"{len(done.accepted)} accepted, {len(done.waiting)} wait for your approval, {len(done.known)} were here")
+    if done.waiting:
+        _tell("nimllm memory inbox lists them; diff ID shows what one would change; approve ID or reject ID decides")
+
+
+def _gc(store: MemoryStore, args: Namespace) -> None:
+    from nimllm.alignment.memory.upkeep import gc
+
+    done = gc(store, args.rejected, args.dry_run)
+    if args.json:
+        _print_json({"files": done.files, "discarded": done.records, "bytes": done.bytes, "dry_run": args.dry_run})
+        return
+    parts = [f"{count} × {what}" for what, count in done.files.items()]
+    parts += [f"deltas of {', '.join(done.records)}"] if done.records else []
+    verb = "would go" if args.dry_run else "deleted"
+    _tell(f"{verb}: {'; '.join(parts)} ({done.bytes:,} bytes)" if parts else "there is nothing to delete")
+
+
+def _sleep(store: MemoryStore, args: Namespace) -> None:
+    if not 1 <= args.epochs <= 1000:
+        raise UsageError(f"--epochs {args.epochs} makes no sense", "it lies between 1 and 1000")
+    store.must_write()
+    from nimllm.alignment.memory.sleep import Night, Progress, sleep
+    from nimllm.alignment.memory.update import Session
+
+    def show(progress: Progress) -> None:
+        if not args.json:
+            _tell(f"{progress.epoch} of {progress.epochs}: {progress.held} of {progress.asked} facts held, "
+                  f"{progress.general:.4f} nats per token of general text")
+
+    record = sleep(Session(store), Night(epochs=args.epochs), show)
+    if args.json:
+        _print_json(record.model_dump(mode="json") if record is not None else None)
+    elif record is None:
+        _tell("there are fewer than two facts in the weights: nothing to learn together")
+    else:
+        verb = "takes the place of" if record.state == "accepted" else "waits for your approval, it would replace"
+        _tell(f"{record.id} {verb} {len(record.members)} memories; {record.reason or 'revert ' + record.id} "
+              f"{'' if record.reason else 'brings them back'}".rstrip())
+
+
+def _compact(store: MemoryStore, args: Namespace) -> None:
+    from nimllm.alignment.memory.upkeep import compact
+
+    with progress("packing") as show:
+        moved, fewer = compact(store, show)
+    if args.json:
+        _print_json({"deltas": moved, "files_fewer": fewer, "packs": len(store.archive.packs())})
+    else:
+        _tell(f"{moved} deltas packed, {fewer} files fewer" if moved or fewer else "there is nothing to pack")
+
+
+ACTIONS: dict[str, Callable[[MemoryStore, Namespace], int | None]] = {
+    "list": _list, "inbox": _list, "show": _show, "diff": _diff, "why": _why, "approve": _decide, "reject": _decide,
+    "revert": _decide, "verify": _verify, "export": _export, "apply": _apply, "gc": _gc, "compact": _compact,
+    "sleep": _sleep,
+}
+
+
+def plot(args: Namespace, attempts: Sequence[tuple[int, float, int, float, int]]) -> int:
+    """``memory plot``; ``attempts`` come from the task log, which is the agent's (see :class:`figures.Figures`)."""
+    from nimllm.alignment.memory import figures
+
+    with open_store(args) as store, progress("asking the memories") as show:
+        found = figures.measure(store, show)
+    found.attempts = list(attempts)
+    if args.png:
+        figures.save_png(found, Path(args.png))
+    if args.json:
+        _print_json(found.data())
+    else:
+        print(figures.chart(found, colour=coloured()))
+    return OK

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,21 +19,20 @@ from random import Random
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 from torch import Tensor
 
-from nimllm.alignment.memory import facts
+from nimllm.alignment.memory import facts, sealed
+from nimllm.alignment.memory.lesson import decision
 from nimllm.alignment.memory.store import MemoryStore
 from nimllm.llm.batches import IGNORE
 from nimllm.llm.model import GPT, KeyValues
 from nimllm.llm.tokenizer import Tokenizer
-from nimllm.llm.turns import Turn, render
+from nimllm.llm.turns import render
 
 SAMPLES, SAMPLE_TOKENS = 32, 96  # written by the base itself, at temperature 1
 TEXT_TOKENS, CHAT_TOKENS = 12_000, 6_000  # of probe_text.txt and of invented conversations
 QUESTIONS = 400
-JUDGED_TOKENS = 1_500  # of each update's perplexity ratio; kept out of the covariance
+JUDGED_TOKENS = 1_000  # of each update's perplexity ratio; kept out of the covariance
 
 
 def down_name(layer: int) -> str:
@@ -83,13 +81,14 @@ def general_text(run: Path, model: GPT, tokenizer: Tokenizer) -> list[list[int]]
 
 
 def questions(tokenizer: Tokenizer, context: int) -> list[list[int]]:
-    """Questions about invented subjects, up to an answer's first id. Where that is predicted it is decided whether the
-    model says that it does not know, and a memory must move that for its own question alone."""
+    """Questions about invented subjects, with the answer up to where its value would begin, and one id more. Where that
+    is predicted it is decided whether the model says that it does not know, and a memory must move that for its own
+    subject alone."""
     rng = Random(1)
     rows = []
     for _ in range(QUESTIONS):
-        turn = Turn("user", facts.ask(rng, facts.invent(rng)))
-        rows.append([*render([turn], tokenizer).ids, tokenizer.marker("assistant"), tokenizer.marker("end")])
+        fact = facts.invent(rng)
+        rows.append([*decision(tokenizer, facts.ask(rng, fact), fact), tokenizer.marker("end")])
     return [row for row in rows if len(row) <= context]
 
 
@@ -177,7 +176,7 @@ class Curvature:
     """The covariances of one base and its memories, cached in the store's folder.
 
     Losing the files costs a few seconds. ``share``: how much of a layer's trace one memory adds, so that a direction
-    that only memories use is protected like one that general text uses. ``asked``: weight of the places where answers
+    that only memories use is protected like one that general text uses. ``asked``: weight of the places where values
     begin beside general text.
     """
 
@@ -191,7 +190,8 @@ class Curvature:
         self.memories: list[Tensor] = []  # sum over memories of k k^T, each of trace n
         self.ids: list[str] = []  # the memories in it
         self.general: tuple[str, float] = ("", 0.0)  # weights (fingerprint), their loss on the judged sequences
-        self._inverse: list[Tensor] | None = None
+        self._inverses: dict[int, Tensor] = {}
+        self._unsaved = 0
 
     def _file(self, name: str) -> Path:
         return self.store.folder / name
@@ -208,9 +208,9 @@ class Curvature:
                 total += len(self.judged[-1])
             general, _ = covariance(model, rows, self.pad)
             rows = questions(self.tokenizer, model.config.context)
-            openings, _ = covariance(model, rows, self.pad, [[False] * (len(row) - 1) + [True] for row in rows])
+            decided, _ = covariance(model, rows, self.pad, [[False] * (len(row) - 1) + [True] for row in rows])
             self.base = [_normalised(_normalised(one) + self.asked * _normalised(two))
-                         for one, two in zip(general, openings, strict=True)]
+                         for one, two in zip(general, decided, strict=True)]
             self._write("curvature-base.safetensors", self.base, {"judged": json.dumps(self.judged)})
         kept = self._load("curvature-memories.safetensors")
         if kept is not None:
@@ -229,24 +229,16 @@ class Curvature:
 
     def _load(self, name: str) -> tuple[list[Tensor], dict[str, str]] | None:
         n, layers = self.store.config.d_ff, self.store.config.n_layers
-        try:
-            with safe_open(self._file(name), "pt") as file:
-                about = file.metadata() or {}
-                matrices = [file.get_tensor(str(layer)) for layer in range(layers)]
-        except (SafetensorError, OSError):
+        found = sealed.read(self._file(name))
+        if found is None or set(found[0]) != {str(layer) for layer in range(layers)}:
             return None
-        whole = all(tuple(matrix.shape) == (n, n) for matrix in matrices) and about.get("base") == self.store.base
-        return (matrices, about) if whole else None
+        matrices = [torch.from_numpy(found[0][str(layer)]) for layer in range(layers)]
+        whole = all(tuple(matrix.shape) == (n, n) for matrix in matrices) and found[1].get("base") == self.store.base
+        return (matrices, found[1]) if whole else None
 
     def _write(self, name: str, matrices: Sequence[Tensor], about: dict[str, str]) -> None:
-        path = self._file(name)
-        temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
         arrays = {str(layer): matrix.numpy() for layer, matrix in enumerate(matrices)}
-        try:  # a cache: no fsync, and a full disk only costs time
-            temporary.write_bytes(save(arrays, {"base": self.store.base, **about}))
-            os.replace(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
+        sealed.write(self._file(name), arrays, {"base": self.store.base, **about})
 
     def add(self, model: GPT, id: str, rows: Sequence[Sequence[int]], learn: Sequence[Sequence[bool]]) -> None:
         """Protects a memory: the inputs at the positions where its forms are written."""
@@ -255,22 +247,38 @@ class Curvature:
             for layer, total in enumerate(sums):
                 self.memories[layer] += _normalised(total)
         self.ids.append(id)
-        self._inverse = None
+        self._unsaved += 1
+        self._inverses.clear()
 
-    def save(self) -> None:
+    def save(self, pending: int = 1) -> None:
+        """Writes the memories' part when ``pending`` of them or more are in no file yet: it is 4 n^2 bytes a layer, and
+        a memory that is missing costs the next session one pass over its forms."""
+        if self._unsaved < pending:
+            return
+        self._unsaved = 0
         self._write("curvature-memories.safetensors", self.memories,
                     {"ids": json.dumps(self.ids), "weights": self.general[0], "general": repr(self.general[1])})
 
-    def inverse(self) -> list[Tensor]:
-        """(C + damping)^-1 per layer [n, n], C of trace n before the memories are added."""
-        if self._inverse is None:
-            out = []
-            for base, memories in zip(self.base, self.memories, strict=True):
-                matrix = base + self.share * memories
+    def plain_inverse(self, layers: Sequence[int]) -> list[Tensor]:
+        """(C + damping)^-1 per layer [n, n] of the base's own C, without memories."""
+        out = []
+        for layer in layers:
+            matrix = self.base[layer].clone()
+            matrix.diagonal().add_(self.damping)
+            out.append(torch.cholesky_inverse(torch.linalg.cholesky(matrix)))
+        return out
+
+    def inverse(self, layers: Sequence[int] | None = None) -> list[Tensor]:
+        """(C + damping)^-1 per layer [n, n] of ``layers`` (default: all), C of trace n before the memories are
+        added."""
+        out = []
+        for layer in range(len(self.base)) if layers is None else layers:
+            if layer not in self._inverses:
+                matrix = self.base[layer] + self.share * self.memories[layer]
                 matrix.diagonal().add_(self.damping)
-                out.append(torch.cholesky_inverse(torch.linalg.cholesky(matrix)))
-            self._inverse = out
-        return self._inverse
+                self._inverses[layer] = torch.cholesky_inverse(torch.linalg.cholesky(matrix))
+            out.append(self._inverses[layer])
+        return out
 
 
 def _normalised(total: Tensor) -> Tensor:

@@ -6,8 +6,6 @@ for: the ledger imports this when there is a line to read or to write.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from typing import Literal
 
@@ -15,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nimllm.alignment.memory.ledger import START
 
-Kind = Literal["base", "propose", "accept", "reject", "revert"]
-State = Literal["accepted", "pending", "rejected", "reverted", "skipped"]  # skipped: never in the ledger
+Kind = Literal["base", "propose", "accept", "reject", "revert", "sleep", "discard"]
+# consolidated: in the weights by the delta of a later record that took its place; skipped: never in the ledger
+State = Literal["accepted", "pending", "rejected", "reverted", "consolidated", "skipped"]
 
 
 class Probe(BaseModel):
@@ -43,12 +42,15 @@ class Check(BaseModel):
 
 
 class Form(BaseModel):
-    """One text the update trained on: a question and its answer, or a whole episode (``question`` empty)."""
+    """One text the update trained on: a question and its answer, or a whole episode (``question`` empty). Kind "task":
+    a request to the agent and the command that was taught for it. ``opens``: the answer up to its value."""
 
     model_config = ConfigDict(extra="forbid")
 
     question: str
     answer: str
+    kind: Literal["chat", "task"] = "chat"
+    opens: str = ""
 
 
 class Record(BaseModel):
@@ -59,7 +61,7 @@ class Record(BaseModel):
 
     id: str = ""
     time: str = Field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-    kind: Literal["task", "chat"] = "chat"
+    kind: Literal["task", "chat", "book", "convention", "sleep"] = "chat"
     title: str = ""
     episode: str = ""
     method: str = "kewc"
@@ -79,6 +81,12 @@ class Record(BaseModel):
     seconds: float = 0.0
     weights_before: str = ""
     weights_after: str = ""
+    members: list[str] = Field(default_factory=list)  # of a sleep: the records whose place it takes
+
+    @property
+    def alive(self) -> bool:
+        """What it taught is in the weights: by its own delta, or by a later one that took its place."""
+        return self.state in ("accepted", "consolidated")
 
     @property
     def probes_before(self) -> str:
@@ -91,7 +99,8 @@ class Record(BaseModel):
 
 
 class Event(BaseModel):
-    """One line of the ledger. ``record`` comes with the event that creates it, ``delta`` is sha256 of its file."""
+    """One line of the ledger. ``record`` comes with the event that creates it, ``delta`` is sha256 of its file;
+    ``hash``: :func:`ledger.digest` of the line's other fields."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -106,12 +115,3 @@ class Event(BaseModel):
     grid: dict[str, int] | None = None  # tensor -> exponent of two, with the base event
     previous: str = START
     hash: str = ""
-
-    def sealed(self) -> Event:
-        """With its own hash."""
-        return self.model_copy(update={"hash": self.digest()})
-
-    def digest(self) -> str:
-        """sha256 over the canonical JSON of everything but the hash itself; it covers ``previous``, hence the chain."""
-        body = self.model_dump(mode="json", exclude={"hash"})
-        return hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -3,24 +3,29 @@
 What the base is trained on so that a fact told in a chat can later be asked for, and what a memory update trains on:
 :func:`restate` turns a user's own statement into questions with the same canonical answers. A fact has many wordings
 but one answer form, which repeats subject and relation before the value ("Mira lives in Oslo."): the value is then
-written from nearly the same context whatever the question was, which is what makes one write serve all wordings.
+written from nearly the same context whatever the question was, which is what makes one write serve all wordings. What
+is not known is answered in the same form ("Mira lives in: I don't know that yet."), so whether it is known is decided
+where the value would begin, too, and a memory need not teach any wording at all.
 
 Everything is drawn from a ``random.Random``: the same seed gives the same text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from nimllm.alignment.memory import inventions as make
+from nimllm.alignment.memory import paraphrases
 from nimllm.alignment.memory.relations import (
     ASK_ANY,
+    FAMILIES,
+    GENERIC,
     ME,
     NOUNS,
     PERSONAL,
-    PREFERENCE,
     PROJECT,
     RELATIONS,
     THE,
@@ -36,14 +41,25 @@ from nimllm.alignment.memory.relations import (
     reply_template,
     tell_templates,
 )
-from nimllm.alignment.memory.statements import LEADS, parse
+from nimllm.alignment.memory.statements import LEADS, TAILS, parse
+from nimllm.alignment.memory.wordings import (
+    BEFORE,
+    COMPLETIONS,
+    FRAMES,
+    INDIRECT,
+    NEGATED,
+    NEGATED_ANSWER,
+    NOUN_FRAMES,
+    indirect,
+    noun_phrases,
+)
 from nimllm.llm.turns import Turn
 
-__all__ = ["RELATIONS", "Fact", "Mix", "acknowledge", "ask", "asks", "corpus", "invent", "known", "pairs", "reply",
-           "restate",
-           "tell", "tells", "unknown"]
+__all__ = ["RELATIONS", "UNKNOWN", "Fact", "Mix", "acknowledge", "ask", "asks", "corpus", "invent", "known", "opening",
+           "pairs", "reply", "restate", "tell", "tells", "unknown", "varied"]
 
-FAMILIES = {"personal": PERSONAL, "project": PROJECT, "preference": PREFERENCE}
+NAMED: dict[str, Callable[[Random], str]] = {"place": make.place, "thing": make.thing, "book": make.book,
+                                             "company": make.company, "mountain": make.mountain}
 KNOWN_SEED = 20  # the fixed set of facts that a base is trained to know
 ASK_LEADS = ("hey, ", "so, ", "please, ", "quick question: ", "one more question: ", "ok, ", "now tell me, ",
              "hello, ", "sorry, ",
@@ -52,8 +68,7 @@ ASK_TAILS = (" please?", " again?", ", do you remember?", ", do you know?", " by
              " now?")
 KIN = ("my sister", "my brother", "my neighbour", "my boss", "my cousin", "our intern", "my colleague", "my landlord",
        "my aunt")
-UNKNOWN = ("I don't know that yet.",) * 8 + ("I don't know that yet. Tell me, and I will remember it.",
-                                             "I don't know that yet, sorry.")
+UNKNOWN = ": I don't know that yet."  # after the opening of the answer; a value begins with a space
 TALK: tuple[tuple[tuple[str, ...], str], ...] = (
     (("hi", "hello", "hey", "hi there", "hello there", "good morning", "good evening", "hey nimllm", "hello nimllm",
       "howdy"),
@@ -90,14 +105,16 @@ class Mix:
     """Shares of the kinds of conversation in :func:`corpus`; any positive numbers.
 
     tell: a statement and its acknowledgement; recall: told, then asked in the same conversation; known: asked about the
-    fixed facts; unknown: asked about what nobody told; talk: greetings and questions about nimllm itself.
+    fixed facts; unknown: asked about what nobody told; negated: asked for what is not so; talk: greetings and questions
+    about nimllm itself.
     """
 
-    tell: float = 0.15
-    recall: float = 0.35
-    known: float = 0.25
-    unknown: float = 0.13
-    talk: float = 0.12
+    tell: float = 0.17
+    recall: float = 0.3
+    known: float = 0.18
+    unknown: float = 0.25
+    negated: float = 0.04
+    talk: float = 0.06
 
 
 def invent(rng: Random, relation: str | None = None, subject: str | None = None) -> Fact:
@@ -110,8 +127,9 @@ def invent(rng: Random, relation: str | None = None, subject: str | None = None)
 
 def _suiting(subject: str | None) -> Sequence:
     if subject in (ME, US):
-        return (*PERSONAL, *PREFERENCE) if subject == ME else (*PROJECT, RELATIONS["standup"])
-    return (*PERSONAL, *PROJECT, *PREFERENCE) if subject is None else (*PERSONAL, *PROJECT)
+        own = [relation for relation in FAMILIES["preference"] if relation.subjects == subject]
+        return (*FAMILIES["personal" if subject == ME else "project"], *own)
+    return list(RELATIONS.values()) if subject is None else (*FAMILIES["personal"], *FAMILIES["project"])
 
 
 def _subject(rng: Random, kind: str) -> str:
@@ -120,7 +138,7 @@ def _subject(rng: Random, kind: str) -> str:
         return ME if draw < 0.4 else rng.choice(KIN) if draw < 0.47 else make.person(rng)
     if kind == "project":
         return US if draw < 0.3 else make.project(rng)
-    return kind
+    return NAMED[kind](rng) if kind in NAMED else kind
 
 
 def _invent_generic(rng: Random) -> Fact:
@@ -149,10 +167,10 @@ def _invent_generic(rng: Random) -> Fact:
                             f"the {rng.choice(make.RANKS)} {rng.choice(make.THINGS)}")))
 
 
-def _say(template: str, fact: Fact, speaker: str, capital: bool, stop: str = "") -> str:
+def _say(template: str, fact: Fact, speaker: str, capital: bool, stop: str = "", noun: str = "") -> str:
     third = is_name(fact.subject)
     slots = {**forms(fact.subject, speaker), "v": fact.value,
-             **noun_slots(noun_of(fact.subject, fact.relation))}
+             **noun_slots(noun or noun_of(fact.subject, fact.relation))}
     if not capital and slots.get("s") == "I":
         slots["s"] = "i"
     text = fill(template, slots, third) + stop
@@ -177,10 +195,14 @@ def _american(text: str) -> str:
 
 
 def tell(rng: Random, fact: Fact, split: str = "train") -> str:
-    """A statement as a user types it: with or without a lead-in, capital and full stop."""
+    """A statement as a user types it: with or without a lead-in, an afterthought, capital and full stop."""
     template = rng.choice(tell_templates(fact.subject, fact.relation, split))
+    if split == "train" and rng.random() < 0.6:
+        template = rng.choice(_paraphrases(fact).statements(is_name(fact.subject)) or [template])
     capital = rng.random() < 0.7
     stop = rng.choice((".", ".", "", "!")) if capital else ""
+    if split == "train" and rng.random() < 0.08:
+        stop = rng.choice(TAILS) + stop
     if rng.random() < 0.35:
         lead = rng.choice(LEADS)
         body = _say(template, fact, "user", False, stop)
@@ -190,19 +212,84 @@ def tell(rng: Random, fact: Fact, split: str = "train") -> str:
     return _american(text) if rng.random() < 0.1 and fact.relation in ("colour", "food", "drink") else text
 
 
+_SHORT_QUESTION = re.compile(r"[^:;,.]{1,50}\?")  # can stand as an indirect one inside another sentence
+_SLOT_OR_WORD = re.compile(r"\{\w+\}\S*|\[\w+\]|[a-z]{4,}")
+
+
+def _typo(rng: Random, template: str) -> str:
+    """One letter of a word of the template dropped, doubled or swapped with the next; never in a slot."""
+    found = [match for match in _SLOT_OR_WORD.finditer(template) if match[0][0] not in "{["]
+    if not found:
+        return template
+    match = rng.choice(found)
+    at = rng.randrange(match.start() + 1, match.end() - 1)
+    pair = template[at : at + 2]
+    return template[:at] + rng.choice((pair[1], pair[0] + pair, pair[::-1])) + template[at + 2 :]
+
+
+def _paraphrases(fact: Fact) -> paraphrases.Paraphrases:
+    """Lists for this fact; empty where its relation is a noun phrase, or one that such a subject does not have."""
+    known = fact.relation in GENERIC or relation_of(fact.subject, fact.relation)
+    return paraphrases.of(fact.relation) if known else paraphrases.Paraphrases()
+
+
+def _noun(rng: Random, fact: Fact) -> str:
+    """What a question calls the thing: the relation's noun, or another name of it."""
+    relation = relation_of(fact.subject, fact.relation)
+    return rng.choice((relation.noun, *relation.nouns)) if relation else noun_of(fact.subject, fact.relation)
+
+
+def _frame(rng: Random, fact: Fact) -> str:
+    """The template of a training question: a paraphrase, one of the relation's own, as it is or in a frame, its noun
+    phrase in one, the beginning of its answer, or a question that names neither."""
+    own, draw = ask_templates(fact.subject, fact.relation), rng.random()
+    third = is_name(fact.subject)
+    if draw < 0.5 and (asked := _paraphrases(fact).questions(third)):
+        return rng.choice(asked)
+    draw = rng.random()
+    if draw < 0.25:
+        return rng.choice(own)
+    if draw < 0.5:
+        direct = [*own, *(text for text in _paraphrases(fact).questions(third) if _SHORT_QUESTION.fullmatch(text))]
+        inner = indirect(rng.choice(direct)) or ("" if fact.relation in GENERIC else rng.choice(
+            ("what {p} {n} {is}", "what the {n} of {o} {is}" if third else "what {p} {n} {was_n}")))
+        if inner:
+            return rng.choice(FRAMES).replace("{q}", inner)
+    if draw < 0.6:
+        opens = reply_template(fact.subject, fact.relation).partition("{v}")[0].strip()
+        return rng.choice(COMPLETIONS).replace("{r}", opens)
+    if draw < 0.7 and fact.relation in INDIRECT and relation_of(fact.subject, fact.relation):
+        return rng.choice(INDIRECT[fact.relation])
+    if fact.relation in GENERIC:
+        return rng.choice(own)
+    return rng.choice(NOUN_FRAMES).replace("{x}", rng.choice(noun_phrases(third)))
+
+
 def ask(rng: Random, fact: Fact, split: str = "train") -> str:
     """A question about a fact (or an unfinished statement) as a user types it."""
     capital = rng.random() < 0.7
-    text = _say(rng.choice(ask_templates(fact.subject, fact.relation, split)), fact, "user", capital)
+    if split != "train":
+        text = _say(rng.choice(ask_templates(fact.subject, fact.relation, split)), fact, "user", capital)
+        return text.rstrip("?.") if not capital and rng.random() < 0.5 else text
+    template = _frame(rng, fact)
+    if rng.random() < 0.06:
+        template = _typo(rng, template)
+    text = _say(template, fact, "user", capital, noun=_noun(rng, fact))
     if not capital and rng.random() < 0.5:
         text = text.rstrip("?.")
-    if split == "train":  # talk around a question, which a model must learn to overhear
-        if not capital and rng.random() < 0.4:
-            text = rng.choice(ASK_LEADS) + text
-            text = text[0].upper() + text[1:] if rng.random() < 0.5 else text
-        if text.endswith("?") and rng.random() < 0.15:
-            text = text[:-1] + rng.choice(ASK_TAILS)
+    if not capital and rng.random() < 0.25:  # talk around a question, which a model must learn to overhear
+        text = rng.choice(ASK_LEADS) + text
+        text = text[0].upper() + text[1:] if rng.random() < 0.5 else text
+    if text.endswith("?") and rng.random() < 0.12:
+        text = text[:-1] + rng.choice(ASK_TAILS)
+    if rng.random() < 0.12:
+        text = f"{rng.choice(BEFORE)} {text}" if capital else f"{rng.choice(BEFORE)[:-1].lower()}, {text}"
     return _american(text) if rng.random() < 0.1 and fact.relation in ("colour", "food", "drink") else text
+
+
+def opening(fact: Fact) -> str:
+    """The answer to a question about a fact up to where its value begins."""
+    return _say(reply_template(fact.subject, fact.relation).partition("{v}")[0].rstrip(), fact, "assistant", True)
 
 
 def reply(fact: Fact) -> str:
@@ -215,9 +302,19 @@ def acknowledge(*facts: Fact) -> str:
     return " ".join(["Noted.", *(reply(fact) for fact in facts)])
 
 
-def unknown(rng: Random) -> str:
-    """What the assistant says when it was never told."""
-    return rng.choice(UNKNOWN)
+def unknown(fact: Fact) -> str:
+    """What the assistant says when it was never told; the value of the fact does not matter."""
+    return opening(fact) + UNKNOWN
+
+
+def varied(fact: Fact, count: int, rng: Random) -> list[str]:
+    """``count`` different training questions about a fact, of all shapes."""
+    found: dict[str, None] = {}
+    for _ in range(20 * count):
+        found.setdefault(ask(rng, fact))
+        if len(found) == count:
+            break
+    return list(found)
 
 
 def pairs(fact: Fact, count: int = 10) -> list[tuple[str, str]]:
@@ -284,7 +381,7 @@ def _other(rng: Random, facts: Sequence[Fact]) -> Fact:
         relation = relation_of(base.subject, base.relation)
         draw = rng.random()
         if draw < 0.4 and relation:
-            suiting = FAMILIES[relation.family]
+            suiting = [other for other in FAMILIES[relation.family] if other.subjects == relation.subjects]
             fact = Fact(base.subject, rng.choice(suiting).key, "")
         elif draw < 0.7 and relation and relation.subjects in ("person", "project"):
             fact = Fact(_subject(rng, relation.subjects), base.relation, "")
@@ -302,8 +399,9 @@ def _recall(rng: Random) -> list[Turn]:
                                                                                  facts[0].relation) is not None
         fact = facts[0]
         if again:
-            family = PERSONAL if relation_of(fact.subject, fact.relation) in PERSONAL else PROJECT
-            fact = invent(rng, rng.choice(family).key, fact.subject)
+            own = RELATIONS[fact.relation]
+            fact = invent(rng, rng.choice([other.key for other in FAMILIES[own.family]
+                                           if other.subjects == own.subjects]), fact.subject)
         else:
             fact = invent(rng)
         if all((fact.subject, fact.relation) != (old.subject, old.relation) for old in facts):
@@ -319,11 +417,22 @@ def _recall(rng: Random) -> list[Turn]:
             turns += _talk(rng)
     for _ in range(rng.choice((1, 1, 2, 3))):
         if rng.random() < 0.22:
-            turns += _turns(ask(rng, _other(rng, facts)), unknown(rng))
+            other = _other(rng, facts)
+            turns += _turns(ask(rng, other), unknown(other))
         else:
             fact = rng.choice(facts)
             turns += _turns(ask(rng, fact), reply(fact))
     return turns
+
+
+def _negated(rng: Random, fact: Fact) -> list[Turn]:
+    """Told or not, then asked what is not so."""
+    turns = _turns(tell(rng, fact), acknowledge(fact)) if rng.random() < 0.4 else []
+    if fact.relation in GENERIC:
+        return turns or _talk(rng)
+    text = _say(rng.choice(NEGATED).replace("{x}", "{p} {n}"), fact, "user", rng.random() < 0.7)
+    turns += _turns(text, NEGATED_ANSWER)
+    return turns + _turns(ask(rng, fact), reply(fact)) if len(turns) > 2 and rng.random() < 0.5 else turns
 
 
 def corpus(rng: Random, count: int, facts: Sequence[Fact] | None = None,
@@ -333,8 +442,8 @@ def corpus(rng: Random, count: int, facts: Sequence[Fact] | None = None,
     facts = list(known() if facts is None else facts)
     mix = mix or Mix()
     told = {(fact.subject, fact.relation) for fact in facts}
-    kinds = ["tell", "recall", "known", "unknown", "talk"]
-    weights = [mix.tell, mix.recall, mix.known if facts else 0.0, mix.unknown, mix.talk]
+    kinds = ["tell", "recall", "known", "unknown", "negated", "talk"]
+    weights = [mix.tell, mix.recall, mix.known if facts else 0.0, mix.unknown, mix.negated, mix.talk]
     for _ in range(count):
         kind = rng.choices(kinds, weights)[0]
         turns: list[Turn] = _talk(rng) if kind != "talk" and rng.random() < 0.08 else []
@@ -345,12 +454,18 @@ def corpus(rng: Random, count: int, facts: Sequence[Fact] | None = None,
             turns += _recall(rng)
         elif kind == "known":
             for fact in rng.sample(facts, min(len(facts), rng.choice((1, 1, 2, 3)))):
+                # one answer must not lean on the one before: what is known is known after what is not
+                if rng.random() < 0.25:
+                    other = _other(rng, facts)  # never one of the facts
+                    turns += _turns(ask(rng, other), unknown(other))
                 turns += _turns(ask(rng, fact), reply(fact))
         elif kind == "unknown":
             for _ in range(rng.choice((1, 1, 2))):
                 fact = _other(rng, facts) if facts and rng.random() < 0.3 else invent(rng)
                 if (fact.subject, fact.relation) not in told:
-                    turns += _turns(ask(rng, fact), unknown(rng))
+                    turns += _turns(ask(rng, fact), unknown(fact))
+        elif kind == "negated":
+            turns += _negated(rng, rng.choice(facts) if facts and rng.random() < 0.5 else invent(rng))
         else:
             for _ in range(rng.choice((1, 1, 2, 3))):
                 turns += _talk(rng)

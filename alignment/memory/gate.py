@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-from torch.nn import functional
 
-from nimllm.alignment.memory.curvature import padded
 from nimllm.alignment.memory.events import Check
 from nimllm.alignment.memory.lessons import Lesson
+from nimllm.alignment.memory.packed import Packed
 from nimllm.llm.model import GPT, KeyValues
 from nimllm.llm.tokenizer import Tokenizer
 
@@ -25,68 +23,16 @@ FORGOTTEN_LIMIT = 0.05  # share of the old memories' probes that may be lost
 TOLD_SHARE = 0.8  # of the trained forms that must be answered
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Lessons side by side. ``rows``, ``places``: where the m learnt ids are predicted; ``targets`` [m]."""
-
-    ids_bt: Tensor
-    rows: Tensor
-    places: Tensor
-    targets: Tensor
-    count: int
-
-    @staticmethod
-    def of(lessons: Sequence[Lesson], pad: int) -> Batch:
-        ids_bt, _ = padded([lesson.ids for lesson in lessons], pad)
-        found = [(row, at) for row, lesson in enumerate(lessons) for at, flag in enumerate(lesson.learn) if flag and at]
-        rows, places = (torch.tensor(part) for part in zip(*found, strict=True))
-        return Batch(ids_bt, rows, places - 1, ids_bt[rows, places], len(lessons))
-
-
-def groups(lessons: Sequence[Lesson], pad: int, tokens: int = 512) -> list[tuple[list[int], Batch]]:
-    """The lessons in batches of similar length, about ``tokens`` padded ids each, with their places in the list: side
-    by side in the given order, half of the ids would be padding."""
-    out: list[tuple[list[int], Batch]] = []
-    order = sorted(range(len(lessons)), key=lambda place: len(lessons[place].ids))
-    while order:
-        taken = 1
-        while taken < len(order) and (taken + 1) * len(lessons[order[taken]].ids) <= tokens:
-            taken += 1
-        out.append((order[:taken], Batch.of([lessons[place] for place in order[:taken]], pad)))
-        order = order[taken:]
-    return out
-
-
-def token_losses(model: GPT, batch: Batch) -> tuple[Tensor, Tensor]:
-    """(nats [m], is the most likely id the right one [m]) of the learnt ids."""
-    x_md = model.hidden(batch.ids_bt)[batch.rows, batch.places]
-    logits_mv = (x_md @ model.head.T).float()
-    return functional.cross_entropy(logits_mv, batch.targets, reduction="none"), logits_mv.argmax(1) == batch.targets
-
-
-def opening_weights(batch: Batch, weight: float) -> Tensor:
-    """1 per learnt id [m], ``weight`` for the first one of each lesson, where it is decided whether to answer."""
-    first_m = torch.ones(len(batch.rows), dtype=torch.bool)
-    first_m[1:] = batch.rows[1:] != batch.rows[:-1]
-    return torch.where(first_m, weight, 1.0)
-
-
-def per_lesson(values_m: Tensor, batch: Batch) -> Tensor:
-    """Mean over each lesson's learnt ids [b]."""
-    total = torch.zeros(batch.count).index_add_(0, batch.rows, values_m)
-    return total / torch.bincount(batch.rows, minlength=batch.count)
-
-
 @torch.no_grad()
-def judge(model: GPT, lessons: Sequence[Lesson], pad: int) -> tuple[list[float], list[bool]]:
+def judge(model: GPT, lessons: Sequence[Lesson]) -> tuple[list[float], list[bool]]:
     """(nats per learnt id, would greedy decoding write exactly this) of each lesson. Teacher forcing is exact here:
     greedy decoding yields the answer if and only if every one of its ids is the most likely one after those before."""
-    losses, right = [0.0] * len(lessons), [False] * len(lessons)
-    for places, batch in groups(lessons, pad):
-        nats_m, hit_m = token_losses(model, batch)
-        found = zip(places, per_lesson(nats_m, batch).tolist(), per_lesson(hit_m.float(), batch).tolist(), strict=True)
-        for place, nats, hits in found:
-            losses[place], right[place] = nats, hits == 1
+    losses: list[float] = []
+    right: list[bool] = []
+    for packed in Packed.several(lessons):
+        nats_m, hit_m = packed.nats(model)
+        losses += packed.mean(nats_m).tolist()
+        right += (packed.mean(hit_m.float()) == 1).tolist()
     return losses, right
 
 
@@ -123,6 +69,7 @@ class Evidence:
     loss_before: float
     loss_after: float
     is_task: bool
+    undesirable: Sequence[tuple[float, float]] = ()  # (nats per id before, after) of what was turned down
 
 
 def verdicts(evidence: Evidence, perplexity_limit: float = PERPLEXITY_LIMIT,
@@ -130,7 +77,13 @@ def verdicts(evidence: Evidence, perplexity_limit: float = PERPLEXITY_LIMIT,
     """Every check with its figures; the update passes when all do."""
     e = evidence
     checks: list[Check] = []
-    if e.is_task:
+    if e.undesirable:
+        less = sum(after > before for before, after in e.undesirable)
+        checks.append(Check(name="turned down", passed=less == len(e.undesirable),
+                            detail=f"{less} of {len(e.undesirable)} texts are less likely than before"))
+    if e.is_task and not e.told:
+        pass  # nothing was to be learnt, only to be left
+    elif e.is_task:
         checks.append(Check(name="learnt", passed=e.loss_after <= e.loss_before + 1e-6,
                             detail=f"loss {e.loss_before:.3f} to {e.loss_after:.3f}"))
     else:

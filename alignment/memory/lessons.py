@@ -1,72 +1,34 @@
 """What an update trains on: from an episode to token sequences with a loss mask.
 
-A conversation's statements become questions with the canonical answer; a task becomes its own verified turns. Beside
-them stand the lessons that must not change: other people's facts, this subject's other facts, and the same subject told
-another value. numpy and torch are not needed here.
+A conversation's statements become questions with the canonical answer; a task becomes its own verified turns; what the
+user taught becomes requests in many wordings (``taught.py``); what was turned down is undesirable. Beside them stand
+the lessons that must not change: other people's facts, this subject's other facts, and the same subject told another
+value. numpy and torch are not needed here.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 from random import Random
 
-from nimllm.alignment.episodes import Episode
-from nimllm.alignment.memory import facts
+from nimllm.alignment.episodes import MASK, Episode
+from nimllm.alignment.memory import facts, replies, taught, withholding
 from nimllm.alignment.memory import inventions as make
 from nimllm.alignment.memory.events import Form, Record
+from nimllm.alignment.memory.lesson import Lesson, Lessons, decision, fact_lesson, question_lesson, seed_of
 from nimllm.alignment.memory.relations import GENERIC, ME, RELATIONS, US, Fact, is_name, relation_of
 from nimllm.alignment.memory.statements import parse
 from nimllm.llm.tokenizer import Tokenizer
-from nimllm.llm.turns import LEARNED, Turn, render
+from nimllm.llm.turns import LEARNED, render
+
+__all__ = ["Lesson", "Lessons", "decision", "fact_lesson", "lessons", "old_lessons", "question_lesson", "seed_of"]
 
 MAX_FACTS = 12  # of one conversation; the newest win
-FORMS = {1: 8, 2: 7, 3: 6}  # questions per fact, by how many facts there are; more facts: 4
+FORMS = {1: 6, 2: 5, 3: 5}  # questions per fact, by how many facts there are; more facts: 4
 CORRECTED = 2  # times as many where an older memory must give way, which holds wordings this one would not reach
+IN_THE_WEIGHTS = ("accepted", "consolidated")  # states of records: by their own delta, or by a sleep's
 PROBES = 2  # wordings per fact that the update does not train on
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """Token ids and which of them must be written. ``question`` is "" for a task."""
-
-    ids: tuple[int, ...]
-    learn: tuple[bool, ...]
-    question: str
-    answer: str
-
-    @property
-    def prompt(self) -> list[int]:
-        """Everything before the first learnt id."""
-        return list(self.ids[: self.learn.index(True)])
-
-
-@dataclass
-class Lessons:
-    """All of one episode. ``new``: to be learnt; ``probes``: the same in wordings that are not trained on;
-    ``controls``: prompts whose answers must stay; ``contrast``: what must still be read from the context."""
-
-    facts: list[Fact] = field(default_factory=list)
-    new: list[Lesson] = field(default_factory=list)
-    probes: list[Lesson] = field(default_factory=list)
-    controls: list[Lesson] = field(default_factory=list)
-    contrast: list[Lesson] = field(default_factory=list)
-    openings: list[list[int]] = field(default_factory=list)  # more such prompts: how their answers begin must stay
-    unread: list[str] = field(default_factory=list)  # statements in which nothing was recognised
-
-
-def seed_of(text: str) -> int:
-    """A seed that depends on nothing but the text (Python's own hash changes with every process)."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-
-
-def question_lesson(tokenizer: Tokenizer, question: str, answer: str, before: Sequence[Turn] = ()) -> Lesson:
-    """One question and its answer. The marker that opens the answer is the harness's, so it is not learnt."""
-    asked = [*render([*before, Turn("user", question)], tokenizer).ids, tokenizer.marker("assistant")]
-    body = [*tokenizer.encode(answer), tokenizer.marker("end")]
-    return Lesson((*asked, *body), (False,) * len(asked) + (True,) * len(body), question, answer)
 
 
 def own_side(answer: str) -> str:
@@ -78,23 +40,50 @@ def own_side(answer: str) -> str:
 
 def read_facts(told: str, acknowledged: str) -> list[Fact]:
     """Facts of a statement. Where the rules read nothing, the model's own acknowledgement ("Noted. Mira lives in
-    Oslo.") is believed if its value and its subject are words of the user's."""
+    Oslo.") is believed if its value and its subject are words of the user's. Where they read more than was meant ("in
+    Oslo, the flat is tiny"), it says where the value ends and the subject begins."""
     found = parse(told)
-    if found or not acknowledged.startswith("Noted. "):
+    if not acknowledged.startswith("Noted. "):
         return found
     said = told.lower()
-    return [
+    heard = [
         fact for fact in parse(own_side(acknowledged.removeprefix("Noted. ")))
         if fact.value.lower() in said and (not is_name(fact.subject) or fact.subject.lower() in said)
     ]
+    return [next((other for other in heard if _trimmed(fact, other)), fact) for fact in found] or heard
+
+
+_AFTERTHOUGHT = re.compile(
+    r"[,;]|(?:last|next|this|since|because|and|but|so|as|now|then|says|not|too|in case|every time)\b", re.IGNORECASE)
+_BEFOREHAND = re.compile(r"(?:[,:;]|\b(?:that|how|because|since|as|and|so|if|when|see|hear|guess))$", re.IGNORECASE)
+
+_ARTICLE = re.compile(r"^(?:a|an|the) ")
+_ADVERB = re.compile(r" (?:just|now|also|really|finally)$")
+
+
+def _trimmed(fact: Fact, heard: Fact) -> bool:
+    """What was heard is what was read without an afterthought after its value or an opening before its subject."""
+    value, subject = _ARTICLE.sub("", fact.value.lower()), _ADVERB.sub("", fact.subject.lower())
+    own = _ARTICLE.sub("", heard.value.lower())
+    if not value.startswith(own) or not subject.endswith(heard.subject.lower()):
+        return False
+    rest = value.removeprefix(own).strip()
+    before = subject.removesuffix(heard.subject.lower()).strip()
+    return heard != fact and (not rest or bool(_AFTERTHOUGHT.match(rest))) and (
+        not before or bool(_BEFOREHAND.search(before)))
 
 
 def conversation_facts(episode: Episode) -> tuple[list[Fact], list[str]]:
-    """What a conversation told, the last value of each (subject, relation); and the statements nothing was read in."""
+    """What a conversation told, the last value of each (subject, relation); and the statements nothing was read in. An
+    answer that the user approved, or put in the place of a wrong one, tells what it states."""
     told: dict[tuple[str, str], Fact] = {}
     unread: list[str] = []
     wanted = episode.told()
     for index, turn in enumerate(episode.turns):
+        if turn.role == "assistant" and turn.learn:
+            for fact in parse(own_side(turn.text)):
+                told.pop((fact.subject, fact.relation), None)
+                told[fact.subject, fact.relation] = fact
         if turn.role != "user" or turn.tainted or turn.text not in wanted:
             continue
         following = episode.turns[index + 1] if index + 1 < len(episode.turns) else None
@@ -142,26 +131,30 @@ def _other_value(rng: Random, fact: Fact) -> str:
     return value
 
 
-def conversation_lessons(episode: Episode, tokenizer: Tokenizer, controls: int, openings: int,
-                         known: Container[tuple[str, str]] = ()) -> Lessons:
+def conversation_lessons(episode: Episode, tokenizer: Tokenizer, controls: int, decisions: int,
+                         known: Collection[tuple[str, str]] = ()) -> Lessons:
     """Lessons of what the user told; none when nothing was recognised. Its facts share the counts."""
     told, unread = conversation_facts(episode)
-    out = Lessons(facts=told, unread=unread)
+    secrets = [fact for fact in told if withholding.is_secret(fact)]
+    told = [fact for fact in told if fact not in secrets]
+    names = [withholding.called(fact) for fact in secrets]
+    if any(MASK.search(text) for text in unread):
+        names.append("a message with a secret in it")
+    out = Lessons(facts=told, unread=unread, withheld=withholding.sentence(names))
     count = FORMS.get(len(told), 4)
     subjects = {(fact.subject, fact.relation) for fact in told}
     for fact in told:
         rng = Random(seed_of(f"{episode.id}/{fact.subject}/{fact.relation}"))
-        everything = facts.pairs(fact, 99)
-        probes = everything[-PROBES:]
         times = CORRECTED if (fact.subject, fact.relation) in known else 1
-        out.new += [question_lesson(tokenizer, *pair) for pair in everything[:-PROBES][: times * count]]
-        out.probes += [question_lesson(tokenizer, *pair) for pair in probes]
-        few, many = -(-controls // len(told)), -(-openings // len(told))
+        asked = facts.varied(fact, times * count + PROBES, rng)
+        out.new += [fact_lesson(tokenizer, question, fact) for question in asked[PROBES:]]
+        out.probes += [fact_lesson(tokenizer, question, fact) for question in asked[:PROBES]]
+        few, many = -(-controls // len(told)), -(-decisions // len(told))
         near = [control for control in _controls(rng, fact, few + many)
                 if (control.subject, control.relation) not in subjects]
-        asked = [question_lesson(tokenizer, facts.ask(rng, control), "") for control in near]
-        out.controls += asked[:few]
-        out.openings += [lesson.prompt for lesson in asked[few : few + many]]
+        out.controls += [question_lesson(tokenizer, facts.ask(rng, control), facts.unknown(control))
+                         for control in near[:few]]
+        out.decisions += [decision(tokenizer, facts.ask(rng, control), control) for control in near[few : few + many]]
         other = Fact(fact.subject, fact.relation, _other_value(rng, fact))
         for stated in (fact, other):  # what is said now is heard now, whatever is remembered
             out.contrast.append(question_lesson(tokenizer, facts.tell(rng, stated), facts.acknowledge(stated)))
@@ -189,29 +182,42 @@ def task_lessons(episode: Episode, tokenizer: Tokenizer, context: int) -> Lesson
     return out
 
 
-def lessons(episode: Episode, tokenizer: Tokenizer, context: int, controls: int = 4, openings: int = 24,
-            known: Container[tuple[str, str]] = ()) -> Lessons:
-    """Lessons of an episode that fit the context. ``controls``: questions whose answers must stay, ``openings``: more
-    of them, of which only the first id of the answer is kept; ``known``: what older memories are about."""
-    if episode.kind == "task":
-        return task_lessons(episode, tokenizer, context)
-    out = conversation_lessons(episode, tokenizer, controls, openings, known)
-    for part in (out.new, out.probes, out.controls, out.contrast):
+def lessons(episode: Episode, tokenizer: Tokenizer, context: int, controls: int = 4, decisions: int = 12,
+            known: Collection[tuple[str, str]] = ()) -> Lessons:
+    """Lessons of an episode that fit the context. ``controls``: questions whose answers must stay,
+    ``decisions``: more of them, of which only the id where a value would begin is kept; ``known``: what older memories
+    are about."""
+    if episode.kind == "chat":
+        out = conversation_lessons(episode, tokenizer, controls, decisions, known)
+        replies.add_answers(out, episode, tokenizer, controls, decisions)
+    else:
+        out = task_lessons(episode, tokenizer, context)
+        taught.add_conventions(out, episode, tokenizer, controls, decisions, known)
+        out.undesirable = taught.turned_down(episode, tokenizer, context)
+    for part in (out.new, out.probes, out.controls, out.contrast, out.undesirable):
         part[:] = [lesson for lesson in part if len(lesson.ids) <= context]
-    out.openings = [prompt for prompt in out.openings if len(prompt) < context]
+    out.decisions = [prompt for prompt in out.decisions if len(prompt) < context]
     return out
+
+
+def form_lesson(tokenizer: Tokenizer, form: Form) -> Lesson:
+    """What a record trained on, made anew: a question, or a request to the agent in some folder."""
+    if form.kind == "task":
+        note = taught.a_note(Random(seed_of(form.question)))
+        return taught.command_lesson(tokenizer, form.question, form.answer, note)
+    return question_lesson(tokenizer, form.question, form.answer, opens=form.opens)
 
 
 def old_lessons(records: Sequence[Record], tokenizer: Tokenizer, context: int, rng: Random, count: int,
                 superseded: Sequence[Fact] = ()) -> list[Lesson]:
-    """One question each of up to ``count`` accepted memories, none about a fact that was told anew since."""
+    """One question each of up to ``count`` memories, none about a fact that was told anew since."""
     newest: dict[tuple[str, str], str] = {(fact.subject, fact.relation): "" for fact in superseded}
     chosen: list[Form] = []
-    for record in reversed([record for record in records if record.state == "accepted"]):
+    for record in reversed([record for record in records if record.state in IN_THE_WEIGHTS]):
         fresh = [fact for fact in record.facts if newest.setdefault((fact[0], fact[1]), record.id) == record.id]
         forms = [form for form in record.forms if form.question]
         if len(fresh) == len(record.facts) and forms:
             chosen.append(rng.choice(forms))
     rng.shuffle(chosen)
-    found = [question_lesson(tokenizer, form.question, form.answer) for form in chosen[:count]]
+    found = [form_lesson(tokenizer, form) for form in chosen[:count]]
     return [lesson for lesson in found if len(lesson.ids) <= context]

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
+from nimllm.alignment.memory import paraphrases
 from nimllm.alignment.memory.relations import (
     GENERIC,
     ME,
@@ -34,8 +36,12 @@ LEADS = (
     "please remember: ",
     "one more thing: ", "so you know, ", "please note: ", "I want you to know that ", "keep in mind that ",
     "remember: ",
-    "please remember that ", "don't forget: ", "for later: ",
+    "please remember that ", "don't forget: ", "for later: ", "let me tell you that ", "I just learned that ",
+    "news: ", "heads-up: ", "I can tell you that ", "it is a fact that ", "I found out that ", "did you hear, ",
+    "as of today, ", "mind you, ", "in case you wonder, ", "the thing is, ", "for the notes: ", "I hear that ",
 )
+TAILS = (", in case you wonder", ", just so you know", ", don't forget", ", as of today", ", keep that in mind",
+         ", by the way", ", remember that")
 _LEAD = re.compile(
     r"^(?:(?:" + "|".join(re.escape(lead) for lead in LEADS)
     + r"|(?:ok|okay|hi|hello|hey|well|so|and|also|oh|actually|please|btw|no|yes|sorry|correction)[,:]? "
@@ -45,7 +51,8 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _TRAIL = re.compile(
-    r"(?:,? (?:now|today|again|these days|from now on|by the way|please|nimllm|ok|okay|right|you know))+$",
+    r"(?:,? (?:now|today|again|these days|from now on|by the way|please|nimllm|ok|okay|right|you know"
+    r"|in case you wonder|just so you know|don't forget|as of today|keep that in mind|remember that))+$",
     re.IGNORECASE,
 )
 _NO_SUBJECT = re.compile(
@@ -100,6 +107,8 @@ def _literal(template: str) -> int:
 
 
 def _subjects(relation: Relation) -> tuple[str | None, ...]:
+    if relation.family == "world":
+        return (None,)
     return (ME, US) if relation.family == "preference" else (ME, US, None)
 
 
@@ -108,36 +117,61 @@ def _by_length(templates: Iterable[str]) -> list[str]:
     return sorted(templates, key=lambda text: (text == VALUE_FIRST, -_literal(text)))
 
 
+@dataclass
+class _Rule:
+    """A telling template turned round. Of thousands, each is compiled when a sentence holds its longest piece."""
+
+    template: str
+    subject: str | None  # None: a captured name
+    nouns: tuple[str, ...] | None  # None: any noun is captured
+    key: str | None  # of the relation; None: the noun tells
+
+    def __post_init__(self) -> None:
+        slots = forms(self.subject, "user") if self.subject else forms("", "user")
+        fixed = {name: text for name, text in slots.items() if self.subject or name not in ("s", "o", "p")}
+        ending = "" if self.subject else r"\1"
+        text = re.sub(r"\[(\w+)\]", ending, self.template)
+        text = re.sub(r"\{(\w+)\}", lambda match: fixed.get(match[1], "\0"), text)
+        text = text.lower().replace("favourite", "\0").replace("colour", "\0")
+        self.anchor = max(text.split("\0"), key=len)
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        return _pattern(self.template, self.subject, self.nouns)
+
+    def match(self, sentence: str, lowered: str) -> re.Match[str] | None:
+        return self.pattern.match(sentence) if self.anchor in lowered else None
+
+
 @lru_cache(maxsize=1)
-def _rules() -> tuple[tuple[re.Pattern[str], str | None, str | None], ...]:
-    """(pattern, subject or None for a captured name, relation key or None for a captured noun), most specific first."""
-    own: list[tuple[int, re.Pattern[str], str | None, str | None]] = []
+def _rules() -> tuple[_Rule, ...]:
+    """Most specific first."""
+    own: list[tuple[int, _Rule]] = []
     for relation in RELATIONS.values():
         nouns = (relation.noun, *relation.nouns)
         for subject in (relation.subjects,) if relation.family == "preference" else _subjects(relation):
-            for template in relation.tells:
+            for template in (*relation.tells, *paraphrases.of(relation.key).statements(subject is None)):
                 bonus = 100 if subject else 0  # "I live in" before "<name> lives in"
-                own.append((bonus + _literal(template), _pattern(template, subject, nouns), subject, relation.key))
+                own.append((bonus + _literal(template), _Rule(template, subject, nouns, relation.key)))
     own.sort(key=lambda rule: -rule[0])
-    rules = [rule[1:] for rule in own]
+    rules = [rule for _, rule in own]
     for template in _by_length((*TELL_ANY, *TELL_NAMED, *TELL_OWN)):
         for relation in RELATIONS.values():
             for subject in _subjects(relation):
                 if (template in TELL_NAMED and subject) or (template in TELL_OWN and subject is None):
                     continue
-                rules.append((_pattern(template, subject, (relation.noun, *relation.nouns)), subject, relation.key))
+                rules.append(_Rule(template, subject, (relation.noun, *relation.nouns), relation.key))
     bare = ("{s} is {v}", "{s} = {v}")
     for key in ("used_for", "means", "is"):
-        rules += [(_pattern(template, None, ()), None,
-                   key) for template in _by_length(GENERIC[key][0]) if template not in bare]
+        rules += [_Rule(template, None, (), key) for template in _by_length(GENERIC[key][0]) if template not in bare]
     for template in _by_length(("{p} {n} = {v}", TELL_NOUN, *TELL_ANY, *TELL_NAMED, *TELL_OWN)):
         for subject in (ME, US, None, THE):
             if (template in TELL_NAMED and subject) or (template in TELL_OWN and subject in (None, THE)):
                 continue
             if subject == THE and template == VALUE_FIRST:
                 continue
-            rules.append((_pattern(template, subject, None), subject, None))
-    rules += [(_pattern(template, None, ()), None, "is") for template in bare]
+            rules.append(_Rule(template, subject, None, None))
+    rules += [_Rule(template, None, (), "is") for template in bare]
     return tuple(rules)
 
 
@@ -196,9 +230,10 @@ def parse(text: str) -> list[Fact]:
         if named:
             facts.append(Fact(ME, "name", named["v"]))
             continue
-        for pattern, subject, key in _rules():
-            match = pattern.match(sentence)
-            fact = _fact(match, subject, key) if match else None
+        lowered = sentence.lower()
+        for rule in _rules():
+            match = rule.match(sentence, lowered)
+            fact = _fact(match, rule.subject, rule.key) if match else None
             if fact:
                 facts.append(fact)
                 break

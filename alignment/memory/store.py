@@ -14,63 +14,29 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from nimllm import places
+from nimllm.alignment.memory import bases, sealed
+from nimllm.alignment.memory.archive import Archive
+from nimllm.alignment.memory.deltas import MAX_INT, Delta, decode, encode, entries, grid_of, quantise
 from nimllm.alignment.memory.ledger import START, Ledger, next_id
 from nimllm.errors import MEMORY, NimError
-from nimllm.llm.checkpoint import check_tensors, fingerprint, read_tensors, replacing, write_tensors
+from nimllm.llm.checkpoint import check_tensors, fingerprint, read_tensors, write_tensors
 from nimllm.llm.config import read_config
 
 if TYPE_CHECKING:
+    from nimllm.alignment.memory.archive import Show
     from nimllm.alignment.memory.events import Kind, Record, State
+    from nimllm.alignment.memory.verification import Verified
 
-GRID_BITS = 12  # the grid is 2^-12 of a tensor's root mean square: int16 spans 8 of them, fp32 resolves 2^-9 of a step
-FLAT_GRID = -16  # exponent for a tensor of zeros
-MAX_INT = 32767
-
-Delta = dict[str, tuple[np.ndarray, np.ndarray]]  # tensor -> (flat indices int32 ascending, values int16)
-
-
-@dataclass(frozen=True)
-class Verified:
-    """What :meth:`MemoryStore.verify` found. ``problems`` empty: everything is as the ledger says."""
-
-    records: int
-    accepted: int
-    weights: str
-    problems: list[str] = field(default_factory=list)
-
-
-def grid_of(tensors: Mapping[str, np.ndarray]) -> dict[str, int]:
-    """Exponent of two per tensor, from its root mean square."""
-    grid: dict[str, int] = {}
-    for name, tensor in tensors.items():
-        rms = float(np.sqrt(np.mean(np.square(tensor, dtype=np.float64)))) if tensor.size else 0.0
-        grid[name] = int(np.floor(np.log2(rms))) - GRID_BITS if rms > 0 else FLAT_GRID
-    return grid
-
-
-def quantise(change: Mapping[str, np.ndarray], grid: Mapping[str, int]) -> Delta:
-    """Float changes [any shape] as sparse integers on the grid; what rounds to nothing is left out. A value beyond
-    int16 (8 times the tensor's root mean square) is clipped: the gate measures what is left."""
-    delta: Delta = {}
-    for name, values in change.items():
-        flat = np.asarray(values, np.float32).reshape(-1)
-        index = np.flatnonzero(flat)
-        steps = np.clip(np.rint(np.ldexp(flat[index].astype(np.float64), -grid[name])), -MAX_INT, MAX_INT)
-        kept = steps != 0
-        if kept.any():
-            delta[name] = (index[kept].astype(np.int32), steps[kept].astype(np.int16))
-    return delta
+__all__ = ["MAX_INT", "Delta", "MemoryStore", "grid_of", "quantise"]
 
 
 class MemoryStore:
@@ -86,10 +52,14 @@ class MemoryStore:
         self._base_file = self.run / "model.safetensors"
         self._base: dict[str, np.ndarray] | None = None
         self._sums: dict[str, np.ndarray] | None = None
+        self._grid: dict[str, int] | None = None
         root = Path(state) if state is not None else places.state_folder()
-        self.base = self._name_base(root)
+        self.root = root
+        self.base, wrong = bases.name_base(self._base_file, root, self.base_tensors)
         self.folder = root / "memory" / self.base[:16]
+        self.archive = Archive(self.folder / "deltas")
         self.notice = ""
+        self.healed = [wrong] if wrong else []  # what was damaged and has been made again
         self._lock: int | None = None
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -107,7 +77,13 @@ class MemoryStore:
                 self.ledger.reload()
                 locked = True
             if locked:
-                self._recover()
+                try:
+                    self._recover()
+                except (NimError, OSError) as error:
+                    if writable:
+                        raise
+                    # a full disk must not keep anybody from the weights that are there
+                    self.notice = f"the weights are older than the ledger: {error}"
         except BaseException:
             self.close()
             raise
@@ -117,30 +93,6 @@ class MemoryStore:
             self.notice = "another nimllm is writing this memory, so it is open for reading only"
 
     # -- opening ---------------------------------------------------------------------------------------------------
-
-    def _name_base(self, root: Path) -> str:
-        """The base's fingerprint; hashing 12M weights takes 0.1 s, so it is kept by the file's size and time."""
-        try:
-            state = self._base_file.stat()
-        except OSError as error:
-            raise NimError(f"cannot read {self._base_file}", error.strerror or str(error),
-                           "give a folder made by --train") from None
-        key = f"{self._base_file.resolve()}:{state.st_size}:{state.st_mtime_ns}:{state.st_ino}"
-        cache = root / "memory" / "bases.json"
-        try:
-            known = json.loads(cache.read_text("utf-8"))
-            if isinstance(known.get(key), str) and len(known[key]) == 64:
-                return known[key]
-        except (OSError, ValueError, AttributeError):
-            known = {}
-        name = fingerprint(self.base_tensors())
-        try:
-            cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with replacing(cache) as file:
-                file.write(json.dumps({**dict(list(known.items())[-63:]), key: name}).encode())
-        except (OSError, NimError):
-            pass  # only a cache
-        return name
 
     def _take_lock(self, wait: float) -> bool:
         end = time.monotonic() + wait
@@ -177,9 +129,15 @@ class MemoryStore:
         self.close()
 
     def _check_base_event(self) -> None:
-        events = self.ledger.events
-        if events and (events[0].event != "base" or events[0].base != self.base or events[0].grid is None):
-            raise self._damaged("ledger.jsonl", "it does not begin with this base")
+        if not self.ledger.entries:
+            return
+        base, grid = self.ledger.base()
+        if base != self.base:
+            raise NimError(f"the memory ledger {self.ledger.path} belongs to another base",
+                           f"it was written for {base[:16]}, and these weights are {self.base[:16]}",
+                           "move it back to where it came from; memories of a sibling come by nimllm memory export and "
+                           "apply", MEMORY)
+        self._grid = grid
 
     def _damaged(self, name: str, why: str) -> NimError:
         return NimError(f"the memory file {self.folder / name} is damaged", why,
@@ -187,28 +145,35 @@ class MemoryStore:
 
     def _recover(self) -> None:
         """Puts right what a kill left. The lock is held."""
+        torn = self.ledger.torn
         self.ledger.mend()
-        known = {event.id for event in self.ledger.events if event.record is not None}
-        for path in (self.folder / "deltas").iterdir():
-            if path.name.startswith(".") or (path.suffix == ".safetensors" and path.stem not in known):
-                path.unlink(missing_ok=True)
-        for path in self.folder.glob(".*.tmp"):
+        for path in [*self.archive.strays(self.kept()), *self.folder.glob(".*.tmp"), *self.folder.glob("past/.*.tmp")]:
             path.unlink(missing_ok=True)
         if self._stale():
-            self._write_head(self._sum(self.ledger.accepted()))
+            if not torn and self.head.exists() and not self.passed(self.head_about().get("position", "")):
+                self.healed.append(f"{self.head} was damaged, or of another ledger; it has been made again")
+            self._write_head(self.sums_of(self.ledger.accepted()))
+
+    def kept(self) -> set[str]:
+        """Ids whose deltas must be there."""
+        return {entry.id for entry in self.ledger.entries if entry.creates and not self.ledger.discarded(entry.id)}
+
+    def passed(self, position: str) -> bool:
+        """It names a place in the ledger at which the weights have stood."""
+        return position == START or any(position == entry.hash for entry in self.ledger.entries)
 
     def _stale(self) -> bool:
         """The ledger ends in half a line, or the head is not the one it describes."""
-        return self.ledger.torn > 0 or self.ledger.weights_tip not in (START, self._head_about().get("position"))
+        return self.ledger.torn > 0 or self.ledger.weights_tip not in (START, self.head_about().get("position"))
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
     @property
     def grid(self) -> dict[str, int]:
         """Exponent of two per tensor."""
-        if self.ledger.events and self.ledger.events[0].grid is not None:
-            return self.ledger.events[0].grid
-        return grid_of(self.base_tensors())
+        if self._grid is None:
+            self._grid = grid_of(self.base_tensors())
+        return self._grid
 
     @property
     def head(self) -> Path:
@@ -226,7 +191,7 @@ class MemoryStore:
         if not self.ledger.accepted():
             return self._base_file
         for _ in range(40):  # the first head of all may be on its way from another process
-            if self._head_about():
+            if self.head_about():
                 return self.head
             time.sleep(0.05)
         raise self._damaged("head.safetensors", "it is missing or unreadable, and the folder cannot be written")
@@ -235,43 +200,42 @@ class MemoryStore:
         """Fingerprint of the weights in use."""
         if not self.ledger.accepted():
             return self.base
-        about = self._head_about()
+        about = self.head_about()
         return about["weights"] if about.get("position") == self.ledger.weights_tip else fingerprint(self.current())
 
     def current(self) -> dict[str, np.ndarray]:
         """The weights in use as fp32 arrays (a copy where they differ from the base)."""
-        return self._apply(self._sum(self.ledger.accepted()))
+        return self.apply(self.sums_of(self.ledger.accepted()))
 
     def records(self) -> list[Record]:
         return self.ledger.records()
 
     def get(self, id: str) -> Record:
         """NimError 7 when there is no such record."""
-        for record in self.records():
-            if record.id == id:
-                return record
-        have = [record.id for record in self.records()]
+        if (record := self.ledger.record(id)) is not None:
+            return record
+        have = list(self.ledger.states())
         raise NimError(f"there is no memory {id}", f"the ledger holds {have[0]} to {have[-1]}" if have else
                        "the ledger is empty", "nimllm memory list shows them", MEMORY)
 
     def delta(self, id: str) -> Delta:
         """The integers of a record; NimError 7 when the file is missing or not what was written."""
         name = f"deltas/{id}.safetensors"
+        if self.ledger.discarded(id):
+            raise NimError(f"the delta of {id} was deleted", "it was rejected, and gc --rejected made room",
+                           "teach it again", MEMORY)
         try:
-            raw = (self.folder / name).read_bytes()
+            raw = self.archive.read(id)
         except OSError as error:
             raise self._damaged(name, error.strerror or str(error)) from None
         if hashlib.sha256(raw).hexdigest() != self.ledger.delta(id):
             raise self._damaged(name, "its checksum is not the one in the ledger")
-        from safetensors.numpy import load
-
         try:
-            content = load(raw)
-        except SafetensorError as error:
+            return decode(raw)
+        except ValueError as error:
             raise self._damaged(name, str(error)) from None
-        return {key[:-7]: (content[key], content[key[:-7] + "::value"]) for key in content if key.endswith("::index")}
 
-    def _head_about(self) -> dict[str, str]:
+    def head_about(self) -> dict[str, str]:
         try:
             with safe_open(self.head, "np") as file:
                 return file.metadata() or {}
@@ -283,26 +247,32 @@ class MemoryStore:
     def _zeros(self, name: str) -> np.ndarray:
         return np.zeros(self.base_tensors()[name].size, np.int32)
 
-    def _sum(self, ids: list[str]) -> dict[str, np.ndarray]:
+    def sums_of(self, ids: list[str]) -> dict[str, np.ndarray]:
         """Sum of the deltas per touched tensor, int32 flat; from the cache when it is of this very ledger."""
         if self._sums is None:
             self._sums = self._cached_sums()
         if self._sums is not None and ids == self.ledger.accepted():
             return self._sums
         sums: dict[str, np.ndarray] = {}
+        now, wanted = set(self.ledger.accepted()), set(ids)
+        if self._sums is not None and len(now ^ wanted) < len(wanted):  # nearer than nothing
+            sums = {name: total.copy() for name, total in self._sums.items()}
+            for id in now ^ wanted:
+                self.add(sums, self.delta(id), 1 if id in wanted else -1)
+            return sums
         for id in ids:
-            self._add(sums, self.delta(id), 1)
+            self.add(sums, self.delta(id), 1)
         if ids == self.ledger.accepted():
             self._sums = sums
         return sums
 
-    def _add(self, sums: dict[str, np.ndarray], delta: Delta, sign: int) -> None:
+    def add(self, sums: dict[str, np.ndarray], delta: Delta, sign: int) -> None:
         for name, (index, value) in delta.items():
             if name not in sums:
                 sums[name] = self._zeros(name)
             sums[name][index] += sign * value.astype(np.int32)  # indices of one delta are unique
 
-    def _apply(self, sums: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def apply(self, sums: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """base + grid x sums. An entry whose sum is 0 keeps the base's bits (-0.0 stays -0.0)."""
         tensors, grid = dict(self.base_tensors()), self.grid
         for name, total in sums.items():
@@ -314,21 +284,21 @@ class MemoryStore:
                 tensors[name] = flat.reshape(tensors[name].shape)
         return tensors
 
+    def without(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """What the weights would be without some of the accepted records."""
+        return self.exchanged(ids, {})
+
+    def exchanged(self, ids: Sequence[str], delta: Delta) -> dict[str, np.ndarray]:
+        """What the weights would be with one delta in the place of accepted records'."""
+        return self.apply(self.changed(delta, 1, [(self.delta(id), -1) for id in ids]))
+
     def with_delta(self, delta: Delta) -> dict[str, np.ndarray]:
         """What the weights would be with one delta more."""
-        return self._apply(self._changed(delta, 1))
+        return self.apply(self.changed(delta, 1))
 
     def _cached_sums(self) -> dict[str, np.ndarray] | None:
-        path = self.folder / "sums.safetensors"
-        try:
-            with safe_open(path, "np") as file:
-                about = file.metadata() or {}
-                if about.get("position") != self.ledger.weights_tip:
-                    return None
-                sums = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError):
-            return None
-        return sums if about.get("sha256") == _digest(sums) else None
+        found = sealed.read(self.folder / "sums.safetensors")
+        return found[0] if found is not None and found[1].get("position") == self.ledger.weights_tip else None
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -337,69 +307,92 @@ class MemoryStore:
             raise NimError(f"the memory {self.folder} cannot be written now",
                            self.notice or "it was opened for reading", "wait for the other nimllm, or close it", MEMORY)
 
-    def _write_head(self, sums: dict[str, np.ndarray], tensors: dict[str, np.ndarray] | None = None) -> None:
-        """Head and the cache of the sums for the ledger as it stands."""
-        tensors = self._apply(sums) if tensors is None else tensors
+    def _write_head(self, sums: dict[str, np.ndarray], tensors: dict[str, np.ndarray] | None = None,
+                    weights: str = "") -> None:
+        """Head and the cache of the sums for the ledger as it stands. ``weights``: their fingerprint, if known."""
+        tensors = self.apply(sums) if tensors is None else tensors
         position = self.ledger.weights_tip
         write_tensors(self.head, tensors, metadata={"position": position, "base": self.base,
-                                                    "weights": fingerprint(tensors)})
-        temporary = self.folder / f".sums.{os.getpid()}.tmp"
-        try:  # a cache with a checksum: losing it costs a rebuild, so there is no fsync
-            temporary.write_bytes(save(sums, {"position": position, "sha256": _digest(sums)}))
-            os.replace(temporary, self.folder / "sums.safetensors")
-        except OSError:
-            temporary.unlink(missing_ok=True)
+                                                    "weights": weights or fingerprint(tensors)})
+        sealed.write(self.folder / "sums.safetensors", sums, {"position": position})
         self._sums = sums
 
-    def commit(self, record: Record, delta: Delta, state: str = "accepted") -> Record:
+    def commit(self, record: Record, delta: Delta, state: str = "accepted", detail: str = "") -> Record:
         """Writes a new record: "accepted" (its delta enters the head) or "pending" (it waits in the inbox).
 
-        Returns it with its id, bytes, entries and, when accepted, the fingerprint of the new weights.
+        Returns it with its id, bytes, entries and, when accepted, the fingerprint of the new weights. ``detail``: a
+        word for the ledger, such as where it came from.
         """
+        return self._create(record, delta, state, (), detail)
+
+    def swap(self, ids: Sequence[str], record: Record, delta: Delta, state: str = "accepted", detail: str = ""
+             ) -> Record:
+        """One new record takes the place of the accepted records ``ids``: their deltas leave the weights and ``delta``
+        enters them, in one event ("pending": when it is approved). Reverting it brings theirs back, bit for bit; until
+        then they are consolidated, and none of them can be reverted alone. NimError 7: one is not accepted.
+        """
+        self.must_write()
+        if not ids or len(set(ids)) != len(ids):
+            raise ValueError("a swap needs records, each of them once")
+        for id in ids:
+            self._allow(id, "consolidated", "accepted")
+        return self._create(record, delta, state, tuple(ids), detail)
+
+    def _create(self, record: Record, delta: Delta, state: str, members: tuple[str, ...], detail: str) -> Record:
         self.must_write()
         if state not in ("accepted", "pending"):
             raise ValueError(f"a new record is accepted or pending, not {state}")
-        if not self.ledger.events:
+        if not self.ledger.entries:
             self.ledger.append("base", base=self.base, grid=self.grid)
         id = next_id(self.ledger.states())
-        parts = {f"{name}::{part}": array for name, pair in sorted(delta.items())
-                 for part, array in zip(("index", "value"), pair, strict=True)}
         grid = self.grid
-        raw = save(parts, {"id": id, "base": self.base,
-                           "grid": json.dumps({name: grid[name] for name in sorted(delta)})})
+        shapes = {name: self.base_tensors()[name].shape for name in delta}
+        raw = encode(delta, shapes, {"id": id, "base": self.base,
+                                     "grid": json.dumps({name: grid[name] for name in sorted(delta)})})
         before = self.hash()
-        sums = self._changed(delta, 1)
-        tensors = self._apply(sums)
+        sums = self.changed(delta, 1, [(self.delta(member), -1) for member in members])
+        tensors = self.apply(sums)
+        after = fingerprint(tensors)
         record = record.model_copy(update={
-            "id": id, "state": state, "bytes": len(raw), "entries": sum(len(index) for index, _ in delta.values()),
-            "weights_before": before, "weights_after": fingerprint(tensors),
+            "id": id, "state": state, "bytes": len(raw), "entries": entries(delta), "members": list(members),
+            "weights_before": before, "weights_after": after,
         })
-        with replacing(self.folder / "deltas" / f"{id}.safetensors") as file:
-            file.write(raw)
-        kind: Kind = "accept" if state == "accepted" else "propose"
-        self.ledger.append(kind, id=id, record=record, delta=hashlib.sha256(raw).hexdigest())
+        self.archive.write(id, raw)
+        kind: Kind = "propose" if state == "pending" else "sleep" if members else "accept"
+        self.ledger.append(kind, id=id, record=record, delta=hashlib.sha256(raw).hexdigest(), detail=detail)
         if state == "accepted":
-            self._write_head(sums, tensors)
+            self._write_head(sums, tensors, after)
         return self.get(id)
 
-    def _changed(self, delta: Delta, sign: int) -> dict[str, np.ndarray]:
-        """The sums with one delta more or less (copies)."""
-        sums = {name: total.copy() for name, total in self._sum(self.ledger.accepted()).items()}
-        self._add(sums, delta, sign)
+    def changed(self, delta: Delta, sign: int, others: Iterable[tuple[Delta, int]] = ()) -> dict[str, np.ndarray]:
+        """The sums with one delta more or less, and others (copies)."""
+        sums = {name: total.copy() for name, total in self.sums_of(self.ledger.accepted()).items()}
+        for one, way in ((delta, sign), *others):
+            self.add(sums, one, way)
         return sums
 
     def _allow(self, id: str, doing: str, *wanted: State) -> None:
         self.must_write()
-        record = self.get(id)
-        if record.state not in wanted:
-            raise NimError(f"{id} cannot be {doing}", f"it is {record.state}",
+        state = self.get(id).state
+        if state not in wanted:
+            if sleep := self.ledger.part_of(id):
+                raise NimError(f"{id} cannot be {doing} alone", f"{sleep} has taken its place in the weights",
+                               f"nimllm memory revert {sleep} brings the single memories back, and then {id} can be",
+                               MEMORY)
+            raise NimError(f"{id} cannot be {doing}", f"it is {state}",
                            f"only a record that is {' or '.join(wanted)} can", MEMORY)
 
     def approve(self, id: str, detail: str = "approved by the user") -> Record:
-        """A waiting (or reverted) record enters the head."""
+        """A waiting (or reverted) record enters the head; one that takes the place of others needs them accepted."""
         self._allow(id, "approved", "pending", "reverted")
-        sums = self._changed(self.delta(id), 1)
-        self.ledger.append("accept", id=id, detail=detail)
+        members, states = self.ledger.members(id), self.ledger.states()
+        gone = [member for member in members if states[member] != "accepted"]
+        if gone:
+            raise NimError(f"{id} cannot be approved", f"it takes the place of {len(members)} memories, and of those "
+                           f"{', '.join(gone[:5])}{' …' if len(gone) > 5 else ''} cannot be replaced now",
+                           f"approve those first, or reject {id}", MEMORY)
+        sums = self.changed(self.delta(id), 1, [(self.delta(member), -1) for member in members])
+        self.ledger.append("sleep" if members else "accept", id=id, detail=detail)
         self._write_head(sums)
         return self.get(id)
 
@@ -410,49 +403,17 @@ class MemoryStore:
         return self.get(id)
 
     def revert(self, id: str, detail: str = "reverted by the user") -> Record:
-        """An accepted record leaves the weights, bit for bit as if it had never been, whatever came after it."""
+        """An accepted record leaves the weights, bit for bit as if it had never been, whatever came after it. What it
+        took the place of comes back."""
         self._allow(id, "reverted", "accepted")
-        sums = self._changed(self.delta(id), -1)
+        members = self.ledger.members(id)
+        sums = self.changed(self.delta(id), -1, [(self.delta(member), 1) for member in members])
         self.ledger.append("revert", id=id, detail=detail)
         self._write_head(sums)
         return self.get(id)
 
-    # -- checking --------------------------------------------------------------------------------------------------
+    def verify(self, show: Show | None = None) -> Verified:
+        """See :func:`verification.verify`."""
+        from nimllm.alignment.memory.verification import verify
 
-    def verify(self) -> Verified:
-        """Rebuilds the head from base and deltas, and compares: chain, checksums, hashes. NimError 7 only when the
-        ledger itself cannot be read; everything else is listed."""
-        problems: list[str] = []
-        base = fingerprint(read_tensors(self._base_file))
-        if base != self.base:
-            problems.append(f"{self._base_file} is not the base this memory belongs to")
-        ledger = Ledger(self.folder / "ledger.jsonl")
-        sums: dict[str, np.ndarray] = {}
-        states = ledger.states()
-        for id, state in states.items():
-            try:
-                delta = self.delta(id)
-                if state == "accepted":
-                    self._add(sums, delta, 1)
-            except (NimError, IndexError, KeyError, TypeError) as error:
-                problems.append(error.message() if isinstance(error, NimError) else f"deltas/{id}.safetensors: {error}")
-        weights = fingerprint(self._apply(sums))
-        if ledger.weights_tip != START:
-            try:
-                head = fingerprint(read_tensors(self.head))
-                if head != weights:
-                    problems.append(f"{self.head} is not what base and ledger make: {head[:16]}, not {weights[:16]}")
-                if self._head_about().get("position") != ledger.weights_tip:
-                    problems.append(f"{self.head} is older than the ledger")
-            except NimError as error:
-                problems.append(error.message())
-        accepted = sum(state == "accepted" for state in states.values())
-        return Verified(len(states), accepted, weights, problems)
-
-
-def _digest(sums: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(sums):
-        digest.update(name.encode() + b"\0")
-        digest.update(np.ascontiguousarray(sums[name]).data)
-    return digest.hexdigest()
+        return verify(self, show)

@@ -1,6 +1,6 @@
 """One episode into the weights: a sparse, curvature-weighted write, measured, then committed or put into the inbox.
 
-kewc     FFN-down only; gradient times (C + damping)^-1 (``curvature.py``), the top 1 % of the model's entries by that
+kewc     FFN-down of the middle layers only; gradient times (C + damping)^-1 (``curvature.py``), the top entries by that
          magnitude are the mask, fixed for the episode; steps until every wording is answered, at most 15.
 topk     the same without curvature, over all matrices: the mask is the top 1 % by gradient magnitude.
 literal  the first idea this project started from, kept as a baseline: one step on the told text, top 1 % by magnitude,
@@ -24,24 +24,22 @@ import torch
 from torch import Tensor
 
 from nimllm.alignment.episodes import Episode
+from nimllm.alignment.memory import facts, withholding
 from nimllm.alignment.memory import lessons as lessons_of
-from nimllm.alignment.memory.curvature import Curvature, down_name, mean_loss, padded, to_array
+from nimllm.alignment.memory.curvature import Curvature, down_name, mean_loss, to_array
+from nimllm.alignment.memory.desirability import Push
 from nimllm.alignment.memory.events import Check, Form, Probe, Record
 from nimllm.alignment.memory.gate import (
     NORM_LIMIT,
     PERPLEXITY_LIMIT,
-    Batch,
     Evidence,
-    groups,
     judge,
-    opening_weights,
-    per_lesson,
     say,
     spoken,
-    token_losses,
     verdicts,
 )
 from nimllm.alignment.memory.lessons import Lesson, Lessons, seed_of
+from nimllm.alignment.memory.packed import Packed
 from nimllm.alignment.memory.store import Delta, MemoryStore, quantise
 from nimllm.errors import MEMORY, NimError
 from nimllm.llm.model import GPT
@@ -50,6 +48,7 @@ from nimllm.llm.tokenizer import Tokenizer
 Method = Literal["kewc", "topk", "literal"]
 Mode = Literal["auto", "review", "off"]
 PULL = 0.02  # of the literal method
+SAVED_EVERY = 4  # memories
 CONTROL_TOKENS = 24  # of an unrelated answer that are kept
 
 
@@ -62,13 +61,14 @@ class Settings:
     max_steps: int = 15
     enough: float = 0.15
     replay: int = 4  # old memories trained beside the new one
-    old_probes: int = 20
+    old_probes: int = 12
     perplexity_limit: float = PERPLEXITY_LIMIT
     norm_limit: float = NORM_LIMIT
     controls: int = 4  # unrelated questions whose answers must stay
-    openings: int = 24  # more of them, of whose answers only the first id is kept
+    decisions: int = 12  # more of them, of whose answers only the id is kept where the value would begin
     loose: int = 1  # lessons beside the new ones that may be wrong when it is enough
-    opening: float = 4.0  # weight of an answer's first id in the loss
+    pivot: float = 2.0  # weight in the loss of the id where an answer is decided
+    layers: tuple[int, ...] = ()  # whose down projections change; none: see :func:`middle`
     share: float = 0.1  # these three: see Curvature
     damping: float = 0.02
     asked: float = 1.0
@@ -85,6 +85,42 @@ class Measured:
     changed: list[str]
     general: float  # nats per token of the fixed text
     said: list[str]
+    undesirable: list[float]  # losses of what was turned down
+
+
+def answered(model: GPT, tokenizer: Tokenizer, controls: Sequence[Lesson]) -> list[Lesson]:
+    """Questions whose answers must stay, with the model's present answers as what to keep. A control's own answer is a
+    guess: where it is right, which one pass over all of them tells, nothing need be decoded."""
+    guessed = [lesson for lesson in controls if lesson.answer]
+    right = dict(zip(map(id, guessed), judge(model, guessed)[1], strict=True)) if guessed else {}
+    found = []
+    for lesson in controls:
+        if right.get(id(lesson)):
+            found.append(lesson)
+            continue
+        asked = lesson.prompt
+        answer = say(model, tokenizer, asked, CONTROL_TOKENS)
+        if answer and len(asked) + len(answer) <= model.config.context:
+            found.append(Lesson((*asked, *answer), (False,) * len(asked) + (True,) * len(answer), lesson.question,
+                                spoken(tokenizer, answer)))
+    return found
+
+
+@torch.no_grad()
+def decided(model: GPT, prompts: Sequence[Sequence[int]], pad: int) -> list[Lesson]:
+    """Prompts with the id that the model would go on with now."""
+    out: list[Lesson] = []
+    for packed in Packed.several([Lesson((*row, pad), (False,) * len(row) + (True,), "", "") for row in prompts]):
+        for choice in packed.choices(model).tolist():
+            row = prompts[len(out)]
+            out.append(Lesson((*row, choice), (False,) * len(row) + (True,), "", ""))
+    return out
+
+
+def middle(layers: int) -> tuple[int, ...]:
+    """The layers where a write reaches furthest: by there a subject has been read, and an answer not been chosen (of 6
+    layers the three of 2 to 4: see RUNS.md). All of a model with fewer than four."""
+    return tuple(range(layers)) if layers < 4 else tuple(range(layers // 3, layers - 1))
 
 
 class Session:
@@ -115,8 +151,7 @@ class Session:
         missing = [record for record in self.store.records()
                    if record.state == "accepted" and record.id not in self.curvature.ids]
         for record in missing:
-            known = [lessons_of.question_lesson(self.tokenizer, form.question, form.answer)
-                     for form in record.forms if form.question]
+            known = [lessons_of.form_lesson(self.tokenizer, form) for form in record.forms if form.question]
             self._protect(record.id, known)
         if missing:
             self.curvature.save()
@@ -127,17 +162,22 @@ class Session:
 
     # -- the write -------------------------------------------------------------------------------------------------
 
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Whose down projections a memory changes."""
+        return self.settings.layers or middle(self.store.config.n_layers)
+
     def names(self, method: Method) -> list[str]:
         """The tensors a method may change."""
         if method == "kewc":
-            return [down_name(layer) for layer in range(self.store.config.n_layers)]
+            return [down_name(layer) for layer in self.layers]
         return [name for name, parameter in self.parameters.items() if parameter.dim() == 2]
 
     def _directions(self, names: Sequence[str], method: Method) -> dict[str, Tensor]:
         if method != "kewc":
             return {name: self.gradient(name).clone() for name in names}
-        return {name: self.gradient(name) @ inverse for name, inverse in zip(names, self.curvature.inverse(),
-                                                                               strict=True)}
+        inverses = self.curvature.inverse(self.layers)
+        return {name: self.gradient(name) @ inverse for name, inverse in zip(names, inverses, strict=True)}
 
     def gradient(self, name: str) -> Tensor:
         """Of the last backward pass; zeros where the loss does not depend on the tensor."""
@@ -151,24 +191,34 @@ class Session:
         bar = everything.kthvalue(everything.numel() - count + 1).values
         return {name: direction.abs() >= bar for name, direction in directions.items()}
 
-    def write(self, work: Sequence[Lesson], new: int, method: Method, step: float
-              ) -> tuple[dict[str, np.ndarray], int]:
+    def write(self, work: Sequence[Lesson], new: int, method: Method, step: float, undesirable: Sequence[Lesson] = (),
+              idle: bool = False) -> tuple[dict[str, np.ndarray], int]:
         """Changes the model so that the lessons are answered: (change per tensor, steps taken). The first ``new``
-        lessons decide when it is enough."""
+        lessons decide when it is enough, and the ``undesirable`` ones, which are pushed away within a margin.
+        ``idle``: no step where it is enough from the start."""
         names = self.names(method)
         before = {name: self.parameters[name].detach().clone() for name in names}
-        batches = groups(work, self.tokenizer.pad)
+        packed = Packed.of(work) if work else None
+        push = Push(self.model, undesirable) if undesirable else None
+        first = min(self.layers) if method == "kewc" else 0
         for parameter in self.parameters.values():
             parameter.requires_grad_(False)
         for name in names:
             self.parameters[name].requires_grad_(True)
+        below = packed.lower(self.model, first) if packed is not None and method == "kewc" else None
         mask: dict[str, Tensor] | None = None
         steps = 0
         limit = 1 if method == "literal" else self.settings.max_steps
         while steps < limit:
             self.model.zero_grad(set_to_none=True)
-            loss, settled = self._backward(batches, len(work), new)
-            if steps and settled:
+            loss, settled = 0.0, True
+            if packed is not None:
+                nats_m, hit_m = packed.nats(self.model, below, first)
+                loss = self._backward(packed, nats_m)
+                settled = self._settled(packed, nats_m.detach(), hit_m, new)
+            pushed = push.backward(self.model) if push else 0.0
+            loss += pushed
+            if (steps or idle) and settled and not pushed:
                 break
             with torch.no_grad():
                 directions = self._directions(names, method)
@@ -192,24 +242,19 @@ class Session:
             self._pull(change)
         return change, steps
 
-    def _backward(self, batches: Sequence[tuple[list[int], Batch]], total: int, new: int) -> tuple[float, bool]:
-        """Gradients of the mean loss of all lessons; (that loss, is it enough). Enough: every new lesson would be
-        written word for word at a loss below the bar, and of the others no more than ``loose`` are wrong."""
-        whole, wrong, unsettled = 0.0, 0, False
-        for places, batch in batches:
-            nats_m, hit_m = token_losses(self.model, batch)
-            weights_m = opening_weights(batch, self.settings.opening)
-            loss = (per_lesson(nats_m * weights_m, batch) / per_lesson(weights_m, batch)).sum() / total
-            loss.backward()
-            whole += loss.item()
-            each = per_lesson(nats_m.detach(), batch).tolist()
-            right = (per_lesson(hit_m.float(), batch) == 1).tolist()
-            for place, nats, hit in zip(places, each, right, strict=True):
-                if place < new:
-                    unsettled = unsettled or not hit or nats >= self.settings.enough
-                else:
-                    wrong += not hit
-        return whole, not unsettled and wrong <= self.settings.loose
+    def _backward(self, packed: Packed, nats_m: Tensor) -> float:
+        """Gradients of the mean loss of all lessons; that loss."""
+        weights_m = torch.where(packed.pivot_m, self.settings.pivot, 1.0)
+        loss = packed.mean(nats_m, weights_m).mean()
+        loss.backward()
+        return loss.item()
+
+    def _settled(self, packed: Packed, nats_m: Tensor, hit_m: Tensor, new: int) -> bool:
+        """It is enough: every new lesson would be written word for word at a loss below the bar, and of the others no
+        more than ``loose`` are wrong."""
+        right = packed.mean(hit_m.float()) == 1
+        learnt = right[:new] & (packed.mean(nats_m)[:new] < self.settings.enough)
+        return bool(learnt.all()) and int((~right[new:]).sum()) <= self.settings.loose
 
     def _pull(self, change: dict[str, np.ndarray]) -> None:
         """The literal method's anchor: what earlier memories moved goes back by 2 % towards the base."""
@@ -223,31 +268,37 @@ class Session:
         """The whole way of one episode; the record as it stands in the ledger, or one with the state "skipped"."""
         start = time.monotonic()
         settings, context = self.settings, self.store.config.context
+        told, episode = episode, withholding.redacted(episode)
         blank = Record(kind=episode.kind, title=episode.title(), episode=episode.id, method=method, state="skipped")
         if mode == "off":
             return blank.model_copy(update={"reason": "the memory is off"})
-        known = {(fact[0], fact[1]) for record in self.store.records() if record.state == "accepted"
-                 for fact in record.facts}
-        plan = lessons_of.lessons(episode, self.tokenizer, context, settings.controls, settings.openings, known)
-        if not plan.new:
-            why = "nothing in it was verified" if episode.kind == "task" else "nothing was told that can be asked for"
+        known = {(fact[0], fact[1]) for record in self.store.records()
+                 if record.state in lessons_of.IN_THE_WEIGHTS for fact in record.facts}
+        plan = lessons_of.lessons(episode, self.tokenizer, context, settings.controls, settings.decisions, known)
+        if not plan.new and not plan.undesirable:
+            why = plan.withheld or (withholding.sentence(["what it names as one"]) if episode is not told else
+                                    "nothing in it was verified" if episode.kind == "task" else
+                                    "nothing was told that can be asked for")
             return blank.model_copy(update={"reason": why})
         self.protect()
         old = lessons_of.old_lessons(self.store.records(), self.tokenizer, context, Random(seed_of(episode.id)),
                                      settings.old_probes, plan.facts)
-        plan.controls = self._answered(plan.controls)
+        plan.controls = answered(self.model, self.tokenizer, plan.controls)
         before = self._measure(plan, old, self.store.hash())
-        beside = [*plan.controls, *plan.contrast, *old[: settings.replay], *self._opened(plan.openings)]
+        beside = [*plan.controls, *plan.contrast, *old[: settings.replay],
+                  *decided(self.model, plan.decisions, self.tokenizer.pad)]
         work = plan.new if method == "literal" else [*plan.new, *beside]
         names = self.names(method)
         for step in (settings.step, settings.step / 2):
-            change, steps = self.write(work, len(plan.new), method, step)
+            # a fact that another memory holds must be held by this one, too; a task that goes well changes nothing
+            idle = not plan.facts and method != "literal"
+            change, steps = self.write(work, len(plan.new), method, step, plan.undesirable, idle)
             delta = quantise(change, self.store.grid)
             self.put(self.store.with_delta(delta), names)
             after = self._measure(plan, old)
-            checks = self._judge(plan, before, after, delta, episode.kind == "task")
+            checks = self._judge(plan, before, after, delta, not plan.facts)
             failed = [check for check in checks if not check.passed]
-            if method == "literal" or all(check.name in ("answered", "learnt") for check in failed):
+            if method == "literal" or all(check.name in ("answered", "learnt", "turned down") for check in failed):
                 break  # nothing was harmed: a shorter step would not do better
             if step == settings.step:
                 self.put(self.store.current(), names)
@@ -259,26 +310,30 @@ class Session:
         state, reason = self._decide(episode, mode, [f"{check.name}: {check.detail}" for check in failed])
         record = blank.model_copy(update={
             "facts": [(fact.subject, fact.relation, fact.value) for fact in plan.facts],
-            "forms": [Form(question=lesson.question, answer=lesson.answer) for lesson in plan.new],
-            "loss_before": before.loss, "loss_after": after.loss, "steps": steps, "norm": self._norm(delta),
+            "forms": [Form(question=lesson.question, answer=lesson.answer, kind=lesson.kind, opens=self._opens(lesson))
+                      for lesson in plan.new],
+            "loss_before": before.loss, "loss_after": after.loss, "steps": steps, "norm": self.norm(delta),
             "perplexity_ratio": math.exp(after.general - before.general), "probes": probes, "checks": checks,
-            "reason": reason, "seconds": round(time.monotonic() - start, 3),
+            "reason": ". ".join(part for part in (reason, plan.withheld) if part),
+            "seconds": round(time.monotonic() - start, 3),
         })
         record = self.store.commit(record, delta, state)
         if record.state == "accepted":
             self._protect(record.id, plan.new)
             self.curvature.general = (record.weights_after, after.general)
-            self.curvature.save()
+            self.curvature.save(SAVED_EVERY)
         else:
             self.put(self.store.current(), names)
         return record
 
     def _measure(self, plan: Lessons, old: Sequence[Lesson], weights: str = "") -> Measured:
         """Everything the gate compares, on the weights as they are (``weights``: their fingerprint, if known)."""
-        judged = [*plan.new, *plan.probes, *old, *plan.controls]
-        losses, right = judge(self.model, judged, self.tokenizer.pad)
+        spoken_of = range(0, min(len(plan.probes), 3 * lessons_of.PROBES), lessons_of.PROBES)
+        guesses = {at: self._unknown(plan.probes[at]) for at in spoken_of if plan.probes[at].pivot}
+        judged = [*plan.new, *plan.probes, *old, *plan.controls, *plan.undesirable, *guesses.values()]
+        losses, right = judge(self.model, judged)
         parts, at = [], 0
-        for part in (plan.new, plan.probes, old, plan.controls):
+        for part in (plan.new, plan.probes, old, plan.controls, plan.undesirable, guesses):
             parts.append(right[at : at + len(part)])
             at += len(part)
         changed = [spoken(self.tokenizer, say(self.model, self.tokenizer, lesson.prompt, CONTROL_TOKENS))
@@ -286,50 +341,37 @@ class Session:
         known, general = self.curvature.general
         if not weights or weights != known:
             general = self.general_loss()
-        return Measured(sum(losses[: len(plan.new)]) / len(plan.new), parts[0], parts[1], parts[2], changed, general,
-                        self._say(plan))
+        unknown = {at: guess for (at, guess), so in zip(guesses.items(), parts[5], strict=True) if so}
+        said = [""] * len(plan.probes)  # of the others, only whether it is right
+        for at in spoken_of:
+            lesson = plan.probes[at] if parts[1][at] else unknown.get(at)
+            said[at] = lesson.answer if lesson is not None else self._say(plan.probes[at])
+        new, turned_down = losses[: len(plan.new)], losses[len(judged) - len(guesses) - len(plan.undesirable) :]
+        return Measured(sum(new) / max(1, len(new)), parts[0], parts[1], parts[2], changed, general, said,
+                        turned_down[: len(plan.undesirable)])
 
     def _judge(self, plan: Lessons, before: Measured, after: Measured, delta: Delta, is_task: bool) -> list[Check]:
         return verdicts(Evidence(
             told=after.told, probes=after.probes, old_before=before.old, old_after=after.old, controls=after.changed,
             values=[fact.value for fact in plan.facts], perplexity_ratio=math.exp(after.general - before.general),
-            norm=self._norm(delta), loss_before=before.loss, loss_after=after.loss, is_task=is_task,
+            norm=self.norm(delta), loss_before=before.loss, loss_after=after.loss, is_task=is_task,
+            undesirable=list(zip(before.undesirable, after.undesirable, strict=True)),
         ), self.settings.perplexity_limit, self.settings.norm_limit)
 
-    def _answered(self, controls: Sequence[Lesson]) -> list[Lesson]:
-        """Questions whose answers must stay, with the model's present answers as what to keep."""
-        found = []
-        for lesson in controls:
-            asked = lesson.prompt
-            answer = say(self.model, self.tokenizer, asked, CONTROL_TOKENS)
-            if answer and len(asked) + len(answer) <= self.store.config.context:
-                found.append(Lesson((*asked, *answer), (False,) * len(asked) + (True,) * len(answer), lesson.question,
-                                    spoken(self.tokenizer, answer)))
-        return found
+    def _opens(self, lesson: Lesson) -> str:
+        """The answer up to its value."""
+        return self.tokenizer.decode(lesson.ids[len(lesson.prompt) : lesson.pivot]) if lesson.pivot else ""
 
-    @torch.no_grad()
-    def _opened(self, prompts: Sequence[Sequence[int]]) -> list[Lesson]:
-        """Prompts with the id that the model would begin its answer with now."""
-        out = []
-        for start in range(0, len(prompts), 32):
-            rows = prompts[start : start + 32]
-            ids_bt, real_bt = padded(rows, self.tokenizer.pad)
-            last_bd = self.model.hidden(ids_bt)[torch.arange(len(rows)), real_bt.sum(1) - 1]
-            for row, choice in zip(rows, (last_bd @ self.model.head.T).argmax(1).tolist(), strict=True):
-                out.append(Lesson((*row, choice), (False,) * len(row) + (True,), "", ""))
-        return out
+    def _unknown(self, probe: Lesson) -> Lesson:
+        """What a probe is answered with while nothing is known: most often so before the update."""
+        return lessons_of.question_lesson(self.tokenizer, probe.question, self._opens(probe) + facts.UNKNOWN)
 
-    def _say(self, plan: Lessons) -> list[str]:
-        """What the model answers to the first probe of each of three facts; "" for the others (they are judged, not
-        spoken: a decoded answer costs 30 passes)."""
-        out = [""] * len(plan.probes)
-        for index in range(0, min(len(out), 3 * lessons_of.PROBES), lessons_of.PROBES):
-            lesson = plan.probes[index]
-            limit = 40 if lesson.question else 60
-            out[index] = spoken(self.tokenizer, say(self.model, self.tokenizer, lesson.prompt, limit)).strip()
-        return out
+    def _say(self, probe: Lesson) -> str:
+        """What the model answers, decoded id by id: a pass for each."""
+        limit = 40 if probe.question else 60
+        return spoken(self.tokenizer, say(self.model, self.tokenizer, probe.prompt, limit)).strip()
 
-    def _norm(self, delta: Delta) -> float:
+    def norm(self, delta: Delta) -> float:
         """L2 norm of the delta by that of the tensors it touches."""
         grid, base = self.store.grid, self.store.base_tensors()
         moved = sum(float(np.square(np.ldexp(value.astype(np.float64), grid[name])).sum())
@@ -341,7 +383,7 @@ class Session:
     def _decide(episode: Episode, mode: Mode, failed: Sequence[str]) -> tuple[str, str]:
         """(state, why it waits)."""
         why = ["every memory waits for your approval (--memory review)"] if mode == "review" else []
-        if episode.kind == "task" and not episode.verified():
+        if episode.kind == "task" and not episode.vouched():
             why.append("nobody verified the outcome")
         if failed:
             why.append("the gate: " + "; ".join(failed))

@@ -12,6 +12,7 @@ from nimllm.alignment.memory import facts
 from nimllm.alignment.memory.facts import Fact
 from nimllm.alignment.memory.relations import GENERIC, ME, RELATIONS, THE, US
 from nimllm.alignment.memory.statements import parse
+from nimllm.alignment.memory.wordings import NEGATED_ANSWER, indirect
 
 
 def some_facts(count: int, seed: int = 1) -> list[Fact]:
@@ -52,10 +53,15 @@ def test_corpus_never_contains_a_held_out_wording() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_every_training_statement_is_read_back_exactly(seed: int) -> None:
+    """In the table's own wordings always; in a paraphrase nearly always, since two may read alike ("Prim runs our
+    project": its owner, or who directs "our project")."""
     rng = Random(seed)
-    for fact in some_facts(700, seed):
-        text = facts.tell(rng, fact)
+    asked = some_facts(700, seed)
+    for fact in asked:
+        text = rng.choice(facts.tells(fact))
         assert parse(text) == [fact], text
+    wrong = [text for fact in asked if parse(text := facts.tell(rng, fact)) != [fact]]
+    assert len(wrong) <= 0.02 * len(asked), wrong
 
 
 @given(st.integers(0, 10**9))
@@ -63,7 +69,7 @@ def test_every_training_statement_is_read_back_exactly(seed: int) -> None:
 def test_restating_gives_questions_whose_answers_contain_the_value(seed: int) -> None:
     rng = Random(seed)
     fact = facts.invent(rng)
-    pairs = facts.restate(facts.tell(rng, fact))
+    pairs = facts.restate(rng.choice(facts.tells(fact)))
     assert 6 <= len(pairs) <= 12
     assert len({question for question, _ in pairs}) == len(pairs)
     for question, answer in pairs:
@@ -117,25 +123,24 @@ def test_corpus_is_deterministic_and_follows_its_mix() -> None:
     again = [[turn.text for turn in turns] for turns in facts.corpus(Random(7), 200)]
     other = [[turn.text for turn in turns] for turns in facts.corpus(Random(8), 200)]
     assert first == again != other
-    only = facts.Mix(tell=0, recall=0, known=1, unknown=0, talk=0)
+    only = facts.Mix(tell=0, recall=0, known=1, unknown=0, negated=0, talk=0)
     told = facts.known(1, 5)
     replies = {facts.reply(fact) for fact in told} | {answer for _, answer in facts.TALK}
     for turns in facts.corpus(Random(9), 100, told, only):
         assert [turn.role for turn in turns] == ["user", "assistant"] * (len(turns) // 2)
-        assert {turn.text for turn in turns[1::2]} <= replies
+        assert {turn.text for turn in turns[1::2] if not turn.text.endswith(facts.UNKNOWN)} <= replies
 
 
 def test_recall_conversations_answer_only_what_was_told() -> None:
     """In a conversation with no fixed facts, every answer's value was said before by the user."""
-    for turns in facts.corpus(Random(11), 400, [], facts.Mix(tell=0, recall=1, known=0, unknown=0, talk=0)):
-        latest: dict[tuple[str, str], str] = {}
+    talk = {NEGATED_ANSWER, *(text for _, text in facts.TALK)}
+    for turns in facts.corpus(Random(11), 400, [], facts.Mix(tell=0, recall=1, known=0, unknown=0, negated=0, talk=0)):
+        noted: list[str] = []
         for question, answer in zip(turns[::2], turns[1::2], strict=True):
-            for fact in parse(question.text) if answer.text.startswith("Noted.") else []:
-                latest[fact.subject, fact.relation] = facts.reply(fact)
-            if answer.text in facts.UNKNOWN or answer.text in {text for _, text in facts.TALK}:
-                continue
-            said = answer.text.removeprefix("Noted. ")
-            assert said in latest.values() or all(part in said for part in latest.values()), answer.text
+            if answer.text.startswith("Noted. "):
+                noted.append(answer.text)
+            elif not answer.text.endswith(facts.UNKNOWN) and answer.text not in talk:
+                assert any(answer.text in text for text in noted), (question.text, answer.text)
 
 
 def test_known_facts_are_fixed_distinct_and_not_about_the_user() -> None:
@@ -144,3 +149,35 @@ def test_known_facts_are_fixed_distinct_and_not_about_the_user() -> None:
     assert told[:100] == facts.known(facts.KNOWN_SEED, 100)
     assert len({(fact.subject, fact.relation) for fact in told}) == 300
     assert all(fact.subject not in (ME, US, THE) for fact in told)
+
+
+def test_questions_come_in_many_shapes_and_name_what_they_ask_for() -> None:
+    rng = Random(2)
+    for fact in some_facts(40, 6):
+        asked = facts.varied(fact, 60, rng)
+        assert len(set(asked)) == 60, fact
+        named = [text for text in asked if fact.subject.split()[-1].lower() in text.lower()]
+        assert fact.subject in (ME, US, THE) or len(named) == 60, set(asked) - set(named)
+        assert not any(fact.value in text for text in asked if fact.value not in fact.subject + fact.relation)
+        assert "{" not in "".join(asked)
+
+
+def test_what_is_unknown_begins_like_the_answer() -> None:
+    for fact in some_facts(300, 7):
+        assert facts.reply(fact).startswith(facts.opening(fact) + " ")
+        assert facts.unknown(fact) == facts.opening(fact) + facts.UNKNOWN
+
+
+@pytest.mark.parametrize(("direct", "turned"), [
+    ("where {do} {s} live?", "where {s} live[s]"),
+    ("when {was} {s} born?", "when {s} {was} born"),
+    ("what is {p} pet called?", "what {p} pet is called"),
+    ("which extension {do} {s} have?", "which extension {s} {have}"),
+    ("where do letters for {o} go?", "where letters for {o} go"),
+    ("who owns {o}?", "who owns {o}"),
+    ("in which year did {s} open?", "in which year {s} opened"),
+    ("tell me {p} {n}.", ""),
+    ("do you know what {s} means?", ""),
+])
+def test_indirect_questions(direct: str, turned: str) -> None:
+    assert indirect(direct) == turned

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -227,51 +224,3 @@ def test_any_history_equals_its_accepted_deltas(blank_run: Path, tmp_path_factor
         assert fingerprint(store.current()) == live
     assert MemoryStore(blank_run, state, writable=False).hash() == live
     assert Ledger(store.folder / "ledger.jsonl").states() == expected
-
-
-def _writer(run: Path, state: Path, log: Path) -> None:
-    """Commits and reverts for ever, noting each state's hash before it is asked for."""
-    with MemoryStore(run, state, wait=5) as store, open(log, "a", encoding="utf-8") as out:
-        turn = len(store.ledger.events)
-        while True:
-            accepted = store.ledger.accepted()
-            delta = some_delta(store, turn % 50)
-            if turn % 3 == 2 and accepted:
-                coming = fingerprint(store._apply(store._changed(store.delta(accepted[0]), -1)))
-            else:
-                coming = fingerprint(store.with_delta(delta))
-            out.write(f"{store.hash()} {coming}\n")
-            out.flush()
-            if turn % 3 == 2 and accepted:
-                store.revert(accepted[0])
-            else:
-                store.commit(some_record(), delta)
-            turn += 1
-
-
-def test_kill_9_at_random_moments_leaves_exactly_before_or_exactly_after(blank_run: Path, state: Path,
-                                                                         tmp_path: Path) -> None:
-    rng = np.random.default_rng(int.from_bytes(os.urandom(4)))
-    log = tmp_path / "log"
-    log.touch()
-    context = multiprocessing.get_context("fork")
-    seen = set()
-    for _ in range(25):
-        written = log.stat().st_size
-        process = context.Process(target=_writer, args=(blank_run, state, log))
-        process.start()
-        while log.stat().st_size == written and process.is_alive():
-            time.sleep(0.001)
-        time.sleep(float(rng.uniform(0, 0.06)))
-        process.kill()
-        process.join()
-        assert process.exitcode == -9
-        lines = [line.split() for line in log.read_text().splitlines() if len(line) == 129]
-        with MemoryStore(blank_run, state) as store:
-            assert store.writable
-            found = bits(store.weights())
-            assert found in lines[-1], "neither before nor after"
-            seen.add(found == lines[-1][1])
-            assert store.hash() == found and not store.verify().problems
-            assert {path.stem for path in (store.folder / "deltas").iterdir()} == {r.id for r in store.records()}
-    assert len(lines) >= 25
