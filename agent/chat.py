@@ -25,12 +25,14 @@ from nimllm.errors import NimError, UsageError
 from nimllm.llm.turns import ROLES, Turn
 
 if TYPE_CHECKING:  # pydantic builds the records' models in 0.1 s, which the first word need not wait for
-    from nimllm.agent.records import TaskRecord
+    from nimllm.agent.records import Mark, TaskRecord
 
-WORDS: dict[str, tuple[str, ...]] = {"/help": (), "/memory": (), "/save": (), "/temp": (), "/status": (), "/quit": (),
-                                     "/exit": ()}
+WORDS: dict[str, tuple[str, ...]] = {name: () for name in (
+    "/help", "/good", "/bad", "/fix", "/memory", "/save", "/temp", "/status", "/quit", "/exit")}
 HELP = """\
 talk; when you leave, the conversation is remembered in the weights (unless --memory off)
+  /good  /bad    the last answer was right (it is learnt) or wrong (it becomes less likely)
+  /fix TEXT      what the last answer should have been: that is learnt
   /memory        what is in the weights
   /save FILE     write the conversation to a file (JSON)
   /temp [T]      sampling temperature; 0 always takes the likeliest word
@@ -53,11 +55,13 @@ class Chat:
 
     def __init__(self, args: Namespace) -> None:
         self.args = args
+        equipment.hold_memory(args)
         state = places.state_folder()
         self.model = equipment.load_model(args, args.memory != "off")
         self.console = Console(state / "chat_history", WORDS, self.status, Path.cwd, args.plain)
         self.face = Face("stdout", "stderr", live=True, plain=args.plain)
         self.turns: list[Turn] = []
+        self.marks: dict[int, Mark] = {}  # what the user said about the answers, by the turn's number
         self.temperature: float = args.temperature
         self._dropped = 0  # oldest turns the model no longer sees
         self._speed = 0.0
@@ -140,6 +144,8 @@ class Chat:
         if not reply:
             self.face.say("[no reply]", "dim")
         self.turns = [*turns, Turn("assistant", reply)]
+        if holds_a_secret(message) and not message.rstrip().endswith("?"):
+            self.face.say("[a secret: it is never learnt]", "dim")
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -153,7 +159,7 @@ class Chat:
             signal.signal(signal.SIGINT, old)
 
     def status(self) -> str:
-        memory = "off" if self.args.memory == "off" else str(self.model.memories)
+        memory = equipment.memory_word(self.args, self.model)
         speed = f"{self._speed:.0f} tok/s" if self._speed else "- tok/s"
         return " · ".join((self.model.name, "chat", f"memory {memory}", speed, f"temperature {self.temperature:g}"))
 
@@ -176,6 +182,8 @@ class Chat:
                 self.face.say(f"temperature {value:g}")
             except ValueError:
                 self.face.say(f"{visible(rest)} is not a temperature; give a number from 0 to 10", "warn")
+        elif name in ("/good", "/bad", "/fix"):
+            self._judge(name, rest)
         elif name == "/save":
             self._save(rest)
         elif name == "/memory":
@@ -188,6 +196,33 @@ class Chat:
         else:
             self.face.say(f"no command {visible(name)}; /help lists the commands", "warn")
         return ""
+
+    def _judge(self, name: str, text: str) -> None:
+        """The user's word about the last answer; it is learnt with the conversation, at its end."""
+        from nimllm.agent.records import Mark
+
+        place = len(self.turns) - 1
+        if place < 1 or not self.turns[place].text:
+            self.face.say("no answer yet")
+            return
+        if name == "/fix" and not text:
+            self.face.say("/fix TEXT: what the answer should have been", "warn")
+            return
+        answer = self.turns[place].text
+        before = self.marks.get(place)
+        said = before.rejected if before is not None and before.rejected else answer  # the model's own words
+        if name == "/fix" and holds_a_secret(text, self.turns[place - 1].text):
+            self.face.say("that is a secret, and secrets are never learnt", "warn")
+            return
+        if name == "/fix":
+            self.turns[place] = Turn("assistant", text)
+            self.marks[place] = Mark(True, said if said != text else "")
+        else:
+            self.marks[place] = Mark(True) if name == "/good" else Mark(False, answer)
+        when = "in the log only (--memory off)" if self.args.memory == "off" else "learnt when you leave"
+        told = {"/good": f"noted as right; {when}", "/bad": f"noted as wrong; {when}: it becomes less likely",
+                "/fix": f"noted: {text}; {when}"}
+        self.face.say(visible(told[name]), "dim")
 
     def _save(self, name: str) -> None:
         from nimllm.tools.redact import redact
@@ -216,12 +251,13 @@ class Chat:
         if self.turns:
             from nimllm.agent import records
             from nimllm.agent.memories import Memories
-            from nimllm.tools.redact import redact
+            from nimllm.tools.redact import together
 
+            redact = together([*(turn.text for turn in self.turns), *(mark.rejected for mark in self.marks.values())])
             memories = Memories(self.model.run, self.args.memory, self.args.memory_method, self._remembered)
             record = records.chat_record(self.turns, redact, model=self.model.name, base=self.model.base,
                                          seconds=round(time.monotonic() - self._start, 3))
-            memories.add(record, records.chat_episode(record, self.turns, redact))
+            memories.add(record, records.chat_episode(record, self.turns, redact, self.marks))
             if memories.pending:
                 self.face.say("remembering this conversation (^C leaves it to the background)", "dim")
             try:
@@ -234,6 +270,19 @@ class Chat:
         from nimllm.agent import records
 
         self.face.say(records.tell_memory(record.memory), "good" if record.memory.state == "accepted" else "warn")
+
+
+def holds_a_secret(text: str, about: str = "") -> bool:
+    """Whether what the user says is a secret, by its shape or by what it is called; ``about``: the question that it
+    answers."""
+    from nimllm.alignment.memory import withholding
+    from nimllm.tools.redact import find
+
+    if find(text):
+        return True
+    if about:
+        return withholding.mentions_a_secret(f"{about} {text}")
+    return withholding.tells_a_secret(text)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

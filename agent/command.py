@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nimllm import errors, places
-from nimllm.agent import equipment
+from nimllm.agent import equipment, feedback
 from nimllm.agent.display import visible
 from nimllm.agent.events import EventHooks, Events, Many, Sink, open_events
 from nimllm.agent.face import Face
@@ -50,6 +50,7 @@ def main(args: Namespace) -> int:
 def _main(args: Namespace, events: Events) -> int:
     for sentence in equipment.apply_settings(args):
         print(f"nimllm: {sentence}", file=sys.stderr)
+    equipment.hold_memory(args)
     if args.plan_only:
         if args.tasks:
             raise UsageError("--plan-only and --tasks cannot be used together", "", "give one of them")
@@ -150,7 +151,8 @@ def run_one(args: Namespace, events: Events) -> int:
             number = recording.task_started(request)
             events.emit("task.started", task=number, request=request)
             hooks = EventHooks(both, face, number, args.max_output, agent.stop)
-            result = agent.task(request, hooks)
+            ordered = feedback.read_order(request)
+            result = feedback.noted(request, ordered, hooks, args.memory) if ordered else agent.task(request, hooks)
         except NimError as error:
             events.emit("task.failed", task="1", exit_code=error.code, ended="error", reason=error.message(),
                         outcome="failure", by="nobody", seconds=0.0)
@@ -168,7 +170,9 @@ def run_one(args: Namespace, events: Events) -> int:
             write_file(last, (result.shown.rstrip("\n") + "\n").encode("utf-8", "backslashreplace"), "output-last")
         log = task_log(args, model, both, face.say, mode=mode, sandbox=box.level, workspace=str(workspace),
                        session=recording.session)
-        record = log.add(result, learn=stop.code is None)
+        record = log.order(request, ordered, result.answer) if ordered else log.add(result, learn=stop.code is None)
+        if log.learning and not ordered:
+            face.say(f"learning: {visible(log.learning)}", "dim")
         with stop.remembering():
             log.wait()
         if args.verbose:

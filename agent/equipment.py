@@ -42,19 +42,41 @@ def model_folder(given: str | None) -> Path:
 
 
 def load_model(args: Namespace, memory: bool) -> Model:
-    """The model with every accepted memory in its weights (``memory`` False: the base). Imports no torch."""
+    """The model with every accepted memory in its weights (``memory`` False: the base; ``--memory-at``: those of then).
+    Imports no torch. NimError 7: there is no such memory."""
     from nimllm.llm.generate import Generator
 
     run = model_folder(args.model)
     weights: Path | None = None
     base, memories = "", 0
-    if memory:
+    at = getattr(args, "memory_at", None)
+    if memory or at:
         store = open_store(run)
-        weights = store.weights()
-        base, memories = store.base, sum(record.state == "accepted" for record in store.records())
+        base = store.base
+        if at:
+            from nimllm.alignment.memory import past
+
+            weights = past.weights_at(store, at)
+            memories = len(store.ledger.states_at(past.moment(store, at)).alive())
+        else:
+            weights, memories = store.weights(), len(store.ledger.alive())
     generator = Generator.load(run, weights=weights, dtype=args.dtype or "fp32", threads=args.threads)
     name = "shipped" if run == places.shipped_model() else run.name
     return Model(run, name, generator, base, memories)
+
+
+def hold_memory(args: Namespace) -> None:
+    """``--memory-at``: nothing is learnt, and it is said. Call it once the settings are known."""
+    if getattr(args, "memory_at", None):
+        args.memory = "off"
+        print(f"nimllm: the weights are those right after {args.memory_at}; nothing is learnt", file=sys.stderr)
+
+
+def memory_word(args: Namespace, model: Model) -> str:
+    """What a status line says of the memory."""
+    if getattr(args, "memory_at", None):
+        return f"at {args.memory_at}"
+    return "off" if args.memory == "off" else str(model.memories)
 
 
 def open_store(run: Path) -> MemoryStore:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -62,13 +62,14 @@ class Agent:
         task_timeout: float | None = None,
         snapshots: Snapshots | None = None,
         seed: int = 0,
+        temperature: float = 0.0,
         rules: Rules | None = None,
         samples: int = 1,
         try_first: bool = False,
         try_seconds: float = 2.0,
     ) -> None:
         self.samples, self.try_first, self.try_seconds = max(1, samples), try_first, try_seconds
-        self.writer = Writer(generator)
+        self.writer = Writer(generator, temperature, seed)
         self.shell, self.mode = shell, mode
         self.max_steps, self.step_timeout, self.task_timeout = max_steps, step_timeout, task_timeout
         self.snapshots, self.seed = snapshots, seed
@@ -116,11 +117,12 @@ class Agent:
 
     # ---- one task -------------------------------------------------------------------------------------------------
 
-    def task(self, request: str, hooks: Hooks | None = None) -> TaskResult:
+    def task(self, request: str, hooks: Hooks | None = None, given: Sequence[str] = ()) -> TaskResult:
         """Works on one request until the model answers or a limit is reached.
 
-        Raises NimError 2 for a request that cannot be given to the model (nothing has run then), and NimError 8 when
-        the shell cannot be recovered.
+        ``given``: commands that are run as if the model had proposed them, before it proposes its own. Raises
+        NimError 2 for a request that cannot be given to the model (nothing has run then), and NimError 8 when the shell
+        cannot be recovered.
         """
         hooks = hooks or Hooks()
         check_request(request, self.generator.tokenizer, self.generator.config.context)
@@ -130,7 +132,7 @@ class Agent:
         for sentence in self.rules.ignored if not self._told else ():
             hooks.notice(sentence)
         self._told = True
-        task = _Task([Turn("system", note, tainted=True), Turn("user", request)], result, Stall())
+        task = _Task([Turn("system", note, tainted=True), Turn("user", request)], result, Stall(), given=list(given))
         return self._work(task, hooks, planned=False)
 
     @property
@@ -164,7 +166,7 @@ class Agent:
         try:
             if not planned:
                 self._plan(task.turns, result, hooks, tally)
-            while self.writer.next(task.turns) == "bash":
+            while task.given or self.writer.next(task.turns) == "bash":
                 self._check_limits(result, task.deadline)
                 self._step(task, hooks)
             self._answer(task.turns, result, hooks, tally)
@@ -186,13 +188,16 @@ class Agent:
 
     def first_command(self, request: str, hooks: Hooks | None = None) -> tuple[str, str]:
         """Plan and first command for a request, without running anything (but in trials); an empty command when the
-        model wrote none that parses. ``hooks`` hears of notices and choices. NimError 2 as for :meth:`task`."""
+        model wrote none that parses, or would rather answer (it declines). ``hooks`` hears of notices and choices.
+        NimError 2 as for :meth:`task`."""
         check_request(request, self.generator.tokenizer, self.generator.config.context)
         self._begin()
         note = workspace_note(self.names())
         task = _Task([Turn("system", note, tainted=True), Turn("user", request)], TaskResult(request, note), Stall())
         try:
             self._plan(task.turns, task.result, Hooks(), task.tally)
+            if self.writer.next(task.turns) != "bash":  # it declines
+                return task.result.plan, ""
             command = self._command(task, hooks or Hooks(), ())
             return task.result.plan, command
         except End:
@@ -342,7 +347,7 @@ class Agent:
         turns, result, tally = task.turns, task.result, task.tally
         rejected: list[str] = []
         while True:
-            command = self._command(task, hooks, rejected)
+            command = task.given.pop(0) if task.given else self._command(task, hooks, rejected)
             verdict = self._judge(command, self.mode)
             step = Step(command, verdict=verdict.action, reason=verdict.reason)
             result.steps.append(step)
@@ -472,6 +477,7 @@ class _Task:
     result: TaskResult
     stall: Stall
     deadline: float | None = None
+    given: list[str] = field(default_factory=list)  # commands still to be run before the model's own
 
     def __post_init__(self) -> None:
         self.tally = Tally()

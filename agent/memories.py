@@ -102,11 +102,12 @@ class Memories:
 
 def summary(made: Record, seconds: float) -> MemoryRecord:
     """What the task log keeps of a memory record; the ledger holds all of it."""
-    return MemoryRecord(
-        state=made.state if made.state != "reverted" else "rejected", id=made.id or None, method=made.method,
+    state = {"reverted": "rejected", "consolidated": "accepted"}.get(made.state, made.state)
+    return MemoryRecord.model_validate(dict(
+        state=state, id=made.id or None, method=made.method,
         loss_before=made.loss_before, loss_after=made.loss_after, entries=made.entries, bytes=made.bytes,
         norm=made.norm,
         weights=made.weights_after or None, perplexity_ratio=made.perplexity_ratio,
         probes_before=made.probes_before, probes_after=made.probes_after, detail=made.reason,
         seconds=round(seconds, 2),
-    )
+    ))

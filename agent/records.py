@@ -6,7 +6,8 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -79,8 +80,9 @@ class TaskRecord(BaseModel):
 
     v: Literal[1] = 1
     id: str
-    # user: a command typed by the user, outside of a task; undo: a task was taken back
-    kind: Literal["task", "chat", "user", "undo"] = "task"
+    # user: a command typed by the user, outside of a task; undo: a task was taken back; convention: an order about the
+    # future, in which nothing ran
+    kind: Literal["task", "chat", "user", "undo", "convention"] = "task"
     time: str
     name: str = ""  # the id in a tasks file
     session: str = ""  # the saved session it belongs to
@@ -144,24 +146,55 @@ def _shortened(text: str) -> str:
     return f"{text[:half]}\n[{len(text) - 2 * half} characters left out]\n{text[-half:]}"
 
 
+def texts(result: TaskResult) -> list[str]:
+    """Everything that a task's record and episode may hold, for a redactor of them all."""
+    steps = [text for step in result.steps
+             for text in (step.command, step.edited_from, step.output, step.plan, step.reason)]
+    return [text for text in (result.note, result.request, result.plan, result.answer, result.limit, *steps) if text]
+
+
 def task_episode(record: TaskRecord, result: TaskResult, redact: Callable[[str], str]) -> Episode:
     """The episode in the very turns the model saw. Only text that a check or a person verified may be learnt: the
-    plan, the commands that ran and exited 0, and the answer, of a verified success; never an output."""
-    from nimllm.alignment.episodes import Episode, EpisodeTurn, Outcome
+    plan, the commands that ran and exited 0, and the answer, of a verified success; never an output. Where the user
+    edited the one command that ran, it is taught for such a request, and the proposed one turned down."""
+    from nimllm.agent import teaching
+    from nimllm.alignment.episodes import Convention, Episode, EpisodeTurn, Outcome
 
-    good = record.outcome == "success"
+    good = record.outcome == "success" and record.by in ("check", "user")
+    taught = teaching.edited(result) if good else None
+    own = record.outcome == "success" and taught is None  # a taught command has lessons of its own, with their own plan
     turns = [EpisodeTurn(role="system", text=redact(result.note), tainted=True),
              EpisodeTurn(role="user", text=redact(result.request)),
-             EpisodeTurn(role="plan", text=redact(result.plan), learn=good)]
+             EpisodeTurn(role="plan", text=redact(result.plan), learn=own)]
     for step in result.commands:
+        instead = teaching.turned_down(result, step) if good and step.status == 0 else []
         turns += [
-            EpisodeTurn(role="bash", text=redact(step.command), learn=good and step.status == 0),
+            EpisodeTurn(role="bash", text=redact(step.command), learn=own and step.status == 0,
+                        rejected=[redact(text) for text in instead]),
             EpisodeTurn(role="output", text=observation(redact(visible_output(step)), step.status), tainted=True),
         ]
     # an answer may repeat what a program printed, and nobody checked its words
     turns.append(EpisodeTurn(role="assistant", text=redact(result.answer), tainted=bool(result.commands)))
     outcome = Outcome(kind=record.outcome, by=record.by, detail=record.detail)
-    return Episode(id=record.id, kind="task", model=record.base, turns=turns, outcome=outcome)
+    conventions = [Convention(request=redact(result.request), command=redact(taught.command))] if taught else []
+    return Episode(id=record.id, kind="task", model=record.base, turns=turns, conventions=conventions, outcome=outcome)
+
+
+def order_record(text: str, told: str, redact: Callable[[str], str], **about: Any) -> TaskRecord:
+    """The record of an order about the future ("deploy means `make ship`"); ``told``: what the user was told."""
+    return TaskRecord.model_validate({
+        "id": new_id(), "kind": "convention", "time": now(), **about, "request": redact(text), "answer": redact(told),
+        "outcome": "success", "by": "user", "detail": "the user ordered it",
+    })
+
+
+@dataclass
+class Mark:
+    """What the user said about one answer of a conversation: it was right, or not; ``rejected``: what it was before the
+    user put something else in its place, or all of it when there is nothing else."""
+
+    right: bool
+    rejected: str = ""
 
 
 def chat_record(turns: Sequence[Turn], redact: Callable[[str], str], **about: Any) -> TaskRecord:
@@ -176,14 +209,18 @@ def chat_record(turns: Sequence[Turn], redact: Callable[[str], str], **about: An
     })
 
 
-def chat_episode(record: TaskRecord, turns: Sequence[Turn], redact: Callable[[str], str]) -> Episode:
-    """A conversation's episode: what the user said counts as verified by the user, what the model said does not."""
+def chat_episode(record: TaskRecord, turns: Sequence[Turn], redact: Callable[[str], str],
+                 marks: Mapping[int, Mark] | None = None) -> Episode:
+    """A conversation's episode: what the user said counts as verified by the user, what the model said does not, but
+    for what the user said about it (``marks``, by the turn's number)."""
     from nimllm.alignment.episodes import Episode, EpisodeTurn, Outcome
 
+    marks, unsaid = marks or {}, Mark(False)
     return Episode(
         id=record.id, kind="chat", model=record.base,
-        turns=[EpisodeTurn(role=turn.role, text=redact(turn.text), learn=turn.role == "user")
-               for turn in turns],
+        turns=[EpisodeTurn(role=turn.role, text=redact(turn.text), learn=turn.role == "user" or mark.right,
+                           rejected=[redact(mark.rejected)] if mark.rejected else [])
+               for turn, mark in ((turn, marks.get(number, unsaid)) for number, turn in enumerate(turns))],
         outcome=Outcome(kind="success", by="user", detail=record.detail),
     )
 

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from nimllm import errors, places
-from nimllm.agent import equipment, instructions, slash
+from nimllm.agent import equipment, feedback, instructions, slash, teaching
 from nimllm.agent.asking import AskingFace
 from nimllm.agent.console import Console
 from nimllm.agent.display import one_line, visible
@@ -66,6 +66,7 @@ class Session:
         self.opened = False
         self.stopped = False  # the last message's task was stopped by the user
         self.last: tuple[TaskResult, TaskRecord] | None = None
+        self.failed: tuple[TaskResult, TaskRecord] | None = None  # the last request, when the model got nowhere with it
         self._reload = threading.Event()  # a memory was accepted: the weights on disk are newer
         self._sticky = 0  # ^C on an empty line, in a row
         self.offered: list[instructions.Suggestion] = []  # commands that AGENTS.md names
@@ -229,7 +230,7 @@ class Session:
         cwd = visible("~" + cwd[len(home):] if cwd == home or cwd.startswith(home + "/") else cwd)
         parts = [(0, busy), (1, self.mode), (3, cwd)]
         if self.opened:
-            memory = "off" if self.args.memory == "off" else f"{self.model.memories}"
+            memory = equipment.memory_word(self.args, self.model)
             coming = f" (+{self.log.pending})" if self.log.pending else ""
             speed = f"{self.agent.tokens_per_second:.0f} tok/s" if self.agent.tokens_per_second else ""
             parts[2:2] = [(2, f"sandbox {self.box.level}"), (4, self.model.name), (5, f"memory {memory}{coming}"),
@@ -262,7 +263,16 @@ class Session:
             signal.signal(signal.SIGINT, old)
 
     def task(self, message: str) -> None:
-        """One task: the loop, the log, the memory."""
+        """One task: the loop, the log, the memory; or an order about the future, which is only learnt."""
+        self.failed = None
+        ordered = feedback.read_order(message)
+        if ordered is not None:
+            hooks = EventHooks(self.recording, self.face, self.recording.task_started(message))
+            result = feedback.noted(message, ordered, hooks, self.args.memory)
+            record = self.log.order(message, ordered, result.answer)
+            self.recording.task_ended(self.agent, result, record)
+            self.last = (result, record)
+            return
         self.refresh()
         request = message
         if "@" in message:
@@ -300,7 +310,10 @@ class Session:
         if self.face.verbose:
             self.face.say(f"{len(result.commands)} commands, {result.tokens} tokens at {result.tokens_per_second:.0f} "
                           f"a second, {result.seconds:.1f} s, outcome {result.outcome[0]}", "dim")
-        if self.log.pending and self.args.memory != "off":
+        self.failed = self.last if teaching.failed(result) else None
+        if self.log.learning:
+            self.face.say(f"learning: {visible(self.log.learning)}", "dim")
+        elif self.log.pending and self.args.memory != "off":
             self.face.say("remembering in the background", "dim")
         self.ring(f"{result.ended}: {request}")
 
@@ -310,8 +323,8 @@ class Session:
             self.console.ring(one_line(f"nimllm: {text}", 60).replace(";", ","))
 
     def user_command(self, command: str) -> None:
-        """``!command`` in the agent's shell: recorded as the user's, never learnt as the model's. ``!!command`` leaves
-        no record, so that /undo does not know it."""
+        """``!command`` in the agent's shell: recorded as the user's, and learnt only as the command for a request that
+        the model has just failed at. ``!!command`` leaves no record, so that /undo does not know it."""
         hidden = command.startswith("!")
         command = command.removeprefix("!").strip()
         if not command:
@@ -334,6 +347,7 @@ class Session:
             if self.log.keep:
                 records.write(record)
             self.recording.task_ended(self.agent, result, record)
+            feedback.typed_instead(self, step, record)
         self.ring(f"{step.ended}: {command}")
 
     # ---- the memory -----------------------------------------------------------------------------------------------

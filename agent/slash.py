@@ -24,20 +24,23 @@ RESUMABLE = 50  # newest sessions that /resume looks at
 MEMORY_LINES = 20  # of the newest records that /memory lists
 Said = Literal["quit"] | None
 WORDS: dict[str, tuple[str, ...]] = {
-    "/help": (), "/plan": (), "/continue": (), "/good": (), "/bad": (),
+    "/help": (), "/plan": (), "/continue": (), "/good": (), "/bad": (), "/fix": (),
     "/memory": ("show ", "revert ", "approve ", "reject "),
     "/diff": (), "/undo": (), "/log": (), "/export": (), "/resume": (), "/jobs": (), "/kill": (), "/cwd": (),
     "/reset-shell": (), "/mode": MODES, "/model": (), "/status": (), "/verbose": ("on", "off"), "/clear": (),
     "/quit": (), "/exit": (),
 }
+WHOLE = frozenset({"/fix", "/bad"})  # what follows is one text, quotes and all
 # they look, or decide about what comes: no need to wait until a task is done
 AT_ONCE = frozenset({"/help", "/status", "/mode", "/log", "/jobs", "/kill", "/verbose", "/clear"})
 HELP = """\
 say what to do, in words; the agent plans, proposes commands, and asks where it must
+  deploy means `make x`  an order about the future: learnt, nothing runs (also: when I say X, run Y)
   !COMMAND               run a command of yours in the agent's shell (!!COMMAND: without a record)
   /plan REQUEST          what it would do; nothing runs
   /continue              go on with a task that a limit, or no progress, has ended
-  /good  /bad            the last task was right (it is remembered) or wrong
+  /good  /bad            the last task was right (it is remembered) or wrong (it becomes less likely)
+  /fix COMMAND           what it should have run, or, where it only spoke, said: that is learnt
   /memory                what is in the weights; show ID, revert ID, approve ID, reject ID
   /diff [TASK]           what the last task changed in the files
   /undo [TASK]           take that back, and nothing else (asks first)
@@ -67,7 +70,7 @@ def obey(session: Session, message: str) -> Said:
     """Carries out one /command; "quit" ends the session."""
     name, _, rest = message.partition(" ")
     try:
-        words = shlex.split(rest)
+        words = shlex.split(rest) if name not in WHOLE else [rest.strip()]
     except ValueError:
         words = rest.split()
     command = _COMMANDS.get(name)
@@ -211,7 +214,7 @@ def _undo(session: Session, words: list[str]) -> Said:
     """Takes back what the newest task (or the one named) changed; shows what would happen before it does."""
     from nimllm.agent import undo
 
-    record = undo.find(session.workspace, words[0] if words else "", ("task", "user"))
+    record = undo.find(session.workspace, words[0] if words else "", ("task", "user"), session.log.about["session"])
     would = undo.undo(record, dry_run=True)
     session.face.say(f"undo of {undo.title(record)}")
     session.face.say("\n".join(undo.tell(would, dry_run=True)))
@@ -226,7 +229,7 @@ def _diff(session: Session, words: list[str]) -> Said:
     """What the newest task (or the one named) changed in the files."""
     from nimllm.agent import difference, undo
 
-    record = undo.find(session.workspace, words[0] if words else "", ("task", "user"))
+    record = undo.find(session.workspace, words[0] if words else "", ("task", "user"), session.log.about["session"])
     shots = undo.open_snapshots(record.workspace)
     try:
         for number, line in enumerate(difference.difference(shots, undo.steps(record))):
@@ -292,50 +295,41 @@ def _memory(session: Session, words: list[str]) -> Said:
     if session.log.pending:
         session.face.say("an update is running; try again when it is done", "warn")
         return None
+    decide(session, action, id)
+    return None
+
+
+def decide(session: Session, action: str, id: str) -> None:
+    """Approves, rejects or reverts a record. Waits for other sessions' updates (NimError 7), not for this one's."""
     from nimllm.alignment.memory.store import MemoryStore
 
     with MemoryStore(session.model.run) as writer:
         getattr(writer, action)(id)
-        session.model.memories = sum(record.state == "accepted" for record in writer.records())
+        session.model.memories = len(writer.ledger.alive())
     session.stale()
     words_for = {"revert": "reverted; the weights are as if it had never been", "approve": "accepted",
                  "reject": "rejected"}
     session.face.say(f"{id} {words_for[action]}", "good")
-    return None
 
 
 def _good(session: Session, words: list[str]) -> Said:
-    if session.last is None:
-        session.face.say("no task yet")
-        return None
-    result, record = session.last
-    if record.memory.state == "accepted":
-        session.face.say(f"it is already remembered as {record.memory.id}")
-    elif record.memory.state == "queued":
-        session.face.say("its update is still running; try again when it is done", "warn")
-    elif record.memory.state == "pending" and record.memory.id:
-        _memory(session, ["approve", record.memory.id])
-        record.memory.state, record.outcome, record.by = "accepted", "success", "user"
-        record.detail = "the user said so"
-        from nimllm.agent import records
+    from nimllm.agent import feedback
 
-        records.write(record)
-    else:
-        session.log.said(result, record, "success")
-        session.face.say("noted" + (", remembering it" if session.log.pending else ""))
+    feedback.good(session)
     return None
 
 
 def _bad(session: Session, words: list[str]) -> Said:
-    if session.last is None:
-        session.face.say("no task yet")
-        return None
-    result, record = session.last
-    if record.memory.id and record.memory.state in ("accepted", "pending"):
-        _memory(session, ["revert" if record.memory.state == "accepted" else "reject", record.memory.id])
-        record.memory.state = "rejected"
-    session.log.said(result, record, "failure", " ".join(words))
-    session.face.say("noted as wrong")
+    from nimllm.agent import feedback
+
+    feedback.bad(session, words[0])
+    return None
+
+
+def _fix(session: Session, words: list[str]) -> Said:
+    from nimllm.agent import feedback
+
+    feedback.fix(session, words[0])
     return None
 
 
@@ -358,7 +352,7 @@ def _captured(show: Callable[[], None]) -> str:
 
 _COMMANDS: dict[str, Callable[[Session, list[str]], Said]] = {
     "/help": _help, "/plan": _plan, "/continue": _continue,
-    "/good": _good, "/bad": _bad, "/memory": _memory, "/diff": _diff, "/undo": _undo,
+    "/good": _good, "/bad": _bad, "/fix": _fix, "/memory": _memory, "/diff": _diff, "/undo": _undo,
     "/log": _log, "/export": _export, "/resume": _resume, "/jobs": _jobs, "/kill": _kill, "/cwd": _cwd,
     "/reset-shell": _reset_shell, "/mode": _mode, "/model": _model, "/status": _status, "/verbose": _verbose,
     "/clear": _clear, "/quit": _quit, "/exit": _quit,

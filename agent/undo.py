@@ -73,8 +73,9 @@ def tasks(workspace: Path, kinds: Collection[str] = ("task", "user", "undo")) ->
             yield record
 
 
-def find(workspace: Path, id: str = "", kinds: Collection[str] = ("task",)) -> TaskRecord:
-    """The record ``id`` (its beginning is enough), or the newest of this workspace that changed a file.
+def find(workspace: Path, id: str = "", kinds: Collection[str] = ("task",), session: str = "") -> TaskRecord:
+    """The record ``id`` (its beginning is enough), or the newest of this workspace that changed a file; one of
+    ``session`` before all others, since another may be at work in the same workspace.
 
     NimError 2 when there is none.
     """
@@ -86,9 +87,10 @@ def find(workspace: Path, id: str = "", kinds: Collection[str] = ("task",)) -> T
         if not steps(found[0]):
             raise errors.UsageError(f"task {found[0].id} changed no files", "", "nimllm undo --list shows what did")
         return found[0]
-    for record in tasks(workspace, kinds):
-        if changed(record):
-            return record
+    for wanted in dict.fromkeys((session, "")):
+        for record in tasks(workspace, kinds):
+            if wanted in ("", record.session) and changed(record):
+                return record
     raise errors.UsageError(f"there is nothing to undo in {workspace}", "", "nimllm undo --list shows what there was")
 
 

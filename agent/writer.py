@@ -46,10 +46,13 @@ class Tally:
 
 class Writer:
     """A model within its window. ``stop`` may be called from a signal handler: whatever is being written then raises
-    End("interrupted"); so does a task that no longer fits ("context")."""
+    End("interrupted"); so does a task that no longer fits ("context").
 
-    def __init__(self, generator: Generator) -> None:
+    With a ``temperature``, texts are drawn where the likeliest is taken otherwise; ``seed`` names the draws."""
+
+    def __init__(self, generator: Generator, temperature: float = 0.0, seed: int = 0) -> None:
         self.generator = generator
+        self.temperature, self._draw = temperature, seed << 20
         self.stopped = threading.Event()
         self._cancel = ctypes.c_int32(0)  # the same, for the engine, which draws several texts in one call
         tokenizer = generator.tokenizer
@@ -68,6 +71,8 @@ class Writer:
             on_text: Callable[[str], None] | None = None, sampling: Sampling | None = None) -> Completion:
         """The model's text for a turn of ``role`` after ``turns``."""
         tokens = min(tokens, self.generator.config.context // 4)
+        if sampling is None and self.temperature:
+            sampling = self._sampling()
         done = self.generator.complete(
             [*self._ids(turns, tokens + 1), self._marker[role]], tokens, stop_ids=(self._marker["end"],),
             banned=self._banned, on_text=on_text, should_stop=self.stopped.is_set, sampling=sampling,
@@ -95,6 +100,12 @@ class Writer:
                                          allowed_first=(self._marker["bash"], self._marker["assistant"]))
         self._heed()
         return "bash" if choice.ids[:1] == [self._marker["bash"]] else "assistant"
+
+    def _sampling(self) -> Sampling:
+        from nimllm.llm.generate import Sampling
+
+        self._draw += 1
+        return Sampling(temperature=self.temperature, top_p=0.95, seed=self._draw)
 
     def _ids(self, turns: Sequence[Turn], room: int) -> list[int]:
         try:

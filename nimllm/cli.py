@@ -50,6 +50,8 @@ def _memory(parser: argparse.ArgumentParser) -> None:
         default="kewc",
         help="update method: curvature-weighted (default), plain top 1 %%, or the literal one",
     )
+    parser.add_argument("--memory-at", metavar="ID",
+                        help="the weights as they were right after this memory entered them; nothing is learnt then")
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
@@ -144,20 +146,26 @@ def _scripted(parser: argparse.ArgumentParser) -> None:
 def _memory_command(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="DIR", help="run folder of the model (default: the shipped one)")
     actions = parser.add_subparsers(dest="memory_command", metavar="ACTION", required=True)
-    for name, text, takes_id in (
-        ("list", "every record, oldest first", False),
-        ("inbox", "records that wait for your approval", False),
-        ("show", "one record with its evidence", True),
-        ("approve", "accept a waiting record", True),
-        ("reject", "refuse a waiting record", True),
-        ("revert", "take an accepted record out of the weights, bit for bit", True),
-        ("verify", "rebuild the weights from the ledger and compare hashes", False),
-    ):
-        action = actions.add_parser(name, help=text, description=text)
-        if takes_id:
-            action.add_argument("id", help="such as m0007")
-        action.add_argument("--json", action="store_true")
-        action.add_argument("--model", metavar="DIR", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    from nimllm.alignment.memory.options import add
+
+    add(actions)
+    _memory_study(actions)
+    _memory_bench(actions)
+
+
+def _memory_study(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from nimllm.alignment.memory.study_options import add
+
+    text = "read whole texts into the weights, and measure what each costs the others"
+    add(actions.add_parser("study", help=text, description=text))
+
+
+def _memory_bench(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from nimllm.alignment.memory.bench.options import add
+
+    bench = actions.add_parser("bench", help="how much it keeps of what it is told: protocol, baselines, controls")
+    bench.add_argument("--model", metavar="DIR", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    add(bench)
 
 
 def _policy(parser: argparse.ArgumentParser) -> None:
@@ -220,20 +228,36 @@ def _eval(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", metavar="WHAT", required=True)
     shell = kinds.add_parser("shell", help="generated shell tasks of unseen seeds, judged by execution")
     _model(shell)
-    shell.add_argument("--set", choices=("generated", "everyday"), default="generated",
-                       help="generated tasks, or 200 requests in people's own words")
+    shell.add_argument("--set", choices=("generated", "everyday", "copying"), default="generated",
+                       help="generated tasks; 200 requests in people's own words; or whether names, numbers and texts "
+                            "arrive in the first command letter by letter")
     shell.add_argument("--only", default="", metavar="REGEX", help="with --set everyday: requests that match")
-    shell.add_argument("--tasks", type=int, default=200, metavar="N")
+    shell.add_argument("--tasks", type=int, metavar="N", help="default: 200, with --set copying 500")
     shell.add_argument("--seed", type=int, default=2**31, help="evaluation seeds start at 2**31 (default)")
     shell.add_argument("--steps", type=int, choices=(1, 2, 3), help="only tasks of this many steps")
     shell.add_argument("--schemas", default="*", metavar="GLOB")
     _samples(shell)
+    shell.add_argument("--pass-at", type=int, metavar="K",
+                       help="then do each task K times more with sampled plans and commands; pass@1 to pass@K")
+    shell.add_argument("--temperature", type=float, default=1.0, metavar="T", help="of those samples (default 1)")
     shell.add_argument("--failures", action="store_true", help="print each failed task")
     shell.add_argument("--json", action="store_true")
+    _eval_taught(kinds)
     loss = kinds.add_parser("loss", help="nats per token and bits per byte on a text")
     _model(loss)
     loss.add_argument("data", nargs="+", metavar="FILE")
     loss.add_argument("--json", action="store_true")
+
+
+def _eval_taught(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from nimllm.agent.taught.options import add
+
+    taught = kinds.add_parser("taught", help="commands that a user teaches in a session, asked in other words")
+    _model(taught)
+    add(taught)
+    session = argparse.ArgumentParser()
+    _agent(session)
+    taught.set_defaults(session=session.parse_args([]))  # a session's options as nobody has set them
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
@@ -277,7 +301,7 @@ COMMANDS = {
     "chat": ("talk; the weights remember it afterwards", _chat, "nimllm.agent.chat:main"),
     "agent": ("plan, run bash, observe, learn from the outcome", _agent, "nimllm.agent.command:main"),
     "memory": (
-        "list, show, approve, revert and verify what was learnt",
+        "see, question, approve, revert and carry over what was learnt",
         _memory_command,
         "nimllm.alignment.memory.command:main",
     ),
@@ -295,7 +319,8 @@ COMMANDS = {
     "bench": ("measure speed beside the machine's limits and other programs", _bench, "nimllm.llm.bench.command:main"),
     "doctor": ("what is in force on this machine, and why", _doctor, "nimllm.agent.doctor:main"),
 }
-_EVALUATIONS = {"shell": "nimllm.agent.gym.evaluate:main", "loss": "nimllm.llm.evaluate:main"}
+_EVALUATIONS = {"shell": "nimllm.agent.gym.evaluate:main", "taught": "nimllm.agent.taught.command:main",
+                "loss": "nimllm.llm.evaluate:main"}
 _ALIGNMENTS = {"sft": "nimllm.alignment.sft:main", "dpo": "nimllm.alignment.preference:main",
                "kto": "nimllm.alignment.preference:main", "collect": "nimllm.alignment.collect:main"}
 
@@ -369,10 +394,21 @@ def main(argv: list[str] | None = None) -> int:
         target = COMMANDS[arguments.command][2]
         if arguments.command == "agent":
             arguments.given = given(words, "agent")
+        if arguments.command == "train" and (arguments.base or arguments.resume):
+            from nimllm.llm.options import continues
+
+            if continues(arguments):  # the replay of what the model can do is the agent's
+                target = "nimllm.agent.continuing:main"
+        if arguments.command == "memory" and arguments.memory_command == "study":
+            target = "nimllm.agent.studying:main"  # with the redactor of tools/
+        if arguments.command == "memory" and arguments.memory_command == "bench":
+            target = "nimllm.alignment.memory.bench.command:main"
         if arguments.command == "eval":
             target = _EVALUATIONS[arguments.kind]
         elif arguments.command == "bench" and arguments.bench == "shell":
             target = "nimllm.agent.shell_bench:main"  # below the agent nobody knows both the shell and the benchmarks
+        elif arguments.command == "memory" and arguments.memory_command == "plot":
+            target = "nimllm.agent.repeated:main"  # the task log is the agent's
         elif arguments.command == "align":
             episodes = getattr(arguments, "from_episodes", False)  # the task log is the agent's
             target = "nimllm.agent.labels:main" if episodes else _ALIGNMENTS[arguments.method]

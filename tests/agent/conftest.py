@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 from argparse import Namespace
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from shared_folder import made_once
 
 from nimllm.llm.turns import Turn, observation, workspace_note
 
@@ -100,15 +100,12 @@ def train_run(run: Path, steps: int = 160) -> Path:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-    half = run.with_name("half-made")
-    shutil.rmtree(half, ignore_errors=True)
-    half.mkdir(parents=True)
-    tokenizer.save(half)
-    write_tensors(half / "model.safetensors", model.to_numpy())
+    run.mkdir()
+    tokenizer.save(run)
+    write_tensors(run / "model.safetensors", model.to_numpy())
     about = {"format": "nimllm-run", "version": 1, "model": config.model_dump(), "tokenizer": tokenizer.describe(),
              "training": {"loss": loss.item()}}
-    (half / "config.json").write_text(json.dumps(about))
-    half.rename(run)
+    (run / "config.json").write_text(json.dumps(about))
     return run
 
 
@@ -119,12 +116,14 @@ def run_folder(request: pytest.FixtureRequest) -> Path:
     here = Path(__file__).resolve()
     sources = [here, *(here.parents[2] / "llm" / f"{name}.py" for name in ("model", "tokenizer", "turns", "config"))]
     key = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    run = Path(request.config.cache.mkdir("tinyagent")) / key / "tinyagent"
-    if not run.exists():
+
+    def make(run: Path) -> None:
         code = f"import conftest, pathlib; conftest.train_run(pathlib.Path({str(run)!r}))"
-        env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{here.parents[2]}:{here.parent}"}
+        env = {**os.environ, "OMP_NUM_THREADS": "1",
+               "PYTHONPATH": f"{here.parents[2]}:{here.parent}:{here.parents[1]}"}
         subprocess.run([sys.executable, "-c", code], check=True, timeout=900, env=env)
-    return run
+
+    return made_once(Path(request.config.cache.mkdir("tinyagent")) / key / "tinyagent", make)
 
 
 @pytest.fixture

@@ -174,7 +174,8 @@ class Common:
             self._opened.ready()
         else:
             self.workspace.mkdir(parents=True)
-            for _ in range(4):  # ^C cancels a question, stops what runs, clears the line
+            end = time.monotonic() + PATIENCE
+            while time.monotonic() < end:  # ^C cancels a question, stops what runs, and clears the line once that ended
                 if self._opened.input == "" and "working" not in self._opened.screen:
                     break
                 self._opened.type("\x03")

@@ -50,6 +50,16 @@ class Witness(Hooks):
 ACCEPT = Decision("accept")
 
 
+def test_a_model_that_would_rather_answer_runs_nothing(generator: Any, shell: Any, monkeypatch: pytest.MonkeyPatch
+                                                       ) -> None:
+    agent = Agent(generator, shell, "auto")
+    assert agent.first_command("list the files") == ("list the files", "ls")
+    monkeypatch.setattr(agent.writer, "next", lambda turns: "assistant")
+    assert agent.first_command("list the files") == ("list the files", "")
+    result = agent.task("list the files")
+    assert not result.steps and result.ended == "answered" and result.answer
+
+
 def test_one_step(generator: Any, shell: Any) -> None:
     seen = Witness()
     result = Agent(generator, shell, "auto").task("list the files", seen)
@@ -67,6 +77,12 @@ def test_two_steps_share_a_shell(generator: Any, shell: Any) -> None:
     assert [(step.command, step.output) for step in result.steps] == [
         ("cat a.txt", "one\ntwo\nthree\n"), ("wc -l < a.txt", "3\n")]
     assert result.answer == "Both are above."
+
+
+def test_given_commands_come_before_the_models(generator: Any, shell: Any) -> None:
+    result = Agent(generator, shell, "auto").task("show a.txt, then count its lines", given=["cat a.txt"])
+    assert [step.command for step in result.steps] == ["cat a.txt", "wc -l < a.txt"]
+    assert [step.status for step in result.steps] == [0, 0] and result.answer == "Both are above."
 
 
 def test_no_command_is_an_answer_too(generator: Any, shell: Any) -> None:

@@ -78,7 +78,8 @@ def test_an_edited_command_wins() -> None:
     record = records.task_record(result, _same)
     assert record.commands[0].edited_from == "ls | wc -l"
     episode = records.task_episode(record, result, _same)
-    assert [turn.text for turn in episode.turns if turn.role == "bash" and turn.learn] == ["ls -A | wc -l"]
+    assert [(one.request, one.command) for one in episode.conventions] == [("count the files", "ls -A | wc -l")]
+    assert [turn.rejected for turn in episode.turns if turn.role == "bash"] == [["ls | wc -l"]]
 
 
 def test_a_conversation_is_the_users_word(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import time
 from pathlib import Path
 
@@ -158,7 +159,7 @@ def test_plain_queues_what_was_typed_before_a_question(run_folder: Path, workspa
     flat.expect(r"1 \[y\]es")
     flat.type("5\n")
     flat.expect("aborted by the user")
-    flat.expect("later\n> ")
+    flat.expect(r"later\n(?:\(a look.*\n)?> ")  # what was taught by it is said, too
     flat.type("/quit\n")
     flat.end(0)
     assert not (workspace / "old").exists() and "\x1b" not in flat.raw
@@ -172,3 +173,18 @@ def test_a_dumb_terminal(run_folder: Path, workspace: Path, home: Path) -> None:
     dumb.type("/quit\n")
     dumb.end(0)
     assert "\x1b" not in dumb.raw
+
+
+def test_stopped_and_continued_while_a_command_runs(common: Common) -> None:
+    """SIGTSTP (or ^Z sent by another program) and SIGCONT: the session goes on where it was, its command too."""
+    opened = common.terminal
+    opened.say("!for i in 1 2 3 4 5 6; do echo tick-$i; sleep 0.3; done; (exit 3)")
+    opened.expect("│ tick-1")
+    for number in (signal.SIGTSTP, signal.SIGSTOP):
+        os.kill(opened.child.pid, number)
+        time.sleep(0.4)
+        os.kill(opened.child.pid, signal.SIGCONT)
+    opened.expect("│ tick-6")
+    opened.ready()
+    opened.do("!echo on-$?-again")
+    assert "│ on-3-again" in opened.screen

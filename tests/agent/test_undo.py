@@ -65,6 +65,15 @@ def test_a_task_is_listed_shown_and_taken_back_and_the_undo_too(agent: Call, ins
     assert inside("undo", "nothing").returncode == 2
 
 
+def test_a_session_takes_back_its_own_tasks_before_those_of_others(shots: Snapshots, workspace: Path) -> None:
+    own = _record(shots, workspace, lambda: (workspace / "own").touch(), session="a")
+    other = _record(shots, workspace, lambda: (workspace / "other").touch(), session="b")
+    assert [undo.find(workspace, session=session).id for session in ("a", "b", "c", "")] == [
+        own.id, other.id, other.id, other.id]
+    undo.undo(own)
+    assert undo.find(workspace, session="a").id == other.id
+
+
 def test_what_somebody_changed_since_is_left_and_said(shots: Snapshots, workspace: Path, inside: Call) -> None:
     def change() -> None:
         (workspace / "a.txt").write_text("agent")
