@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from nimllm.llm.tokenizer import Tokenizer
 from nimllm.llm.train import write_json
 
 SHIPPED = Path(__file__).resolve().parent.parent / "llm" / "shipped"
+STAGES = "stages.json"
 LICENCES = """\
 | data | licence | attribution |
 | --- | --- | --- |
@@ -32,26 +34,37 @@ def _rounded(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: tensor.astype(np.float16).astype(np.float32) for name, tensor in tensors.items()}
 
 
-def export(out: Path, weights: Path, config: ModelConfig, tokenizer: Tokenizer, probe_text: str) -> None:
+def stages(run: Path) -> dict[str, Any]:
+    """The stages that a run went through, from their own file or, in the package, from its config.json."""
+    path = run / STAGES
+    data = json.loads((path if path.exists() else run / "config.json").read_text("utf-8"))
+    return dict(data if path.exists() else data["training"])
+
+
+def stage(folder: Path) -> dict[str, Any]:
+    """What a finished stage says of itself: its sources, length, validation loss and settings."""
+    about = json.loads((folder / "corpus.json").read_text("utf-8"))
+    settings = json.loads((folder / "config.json").read_text("utf-8"))["training"]
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
+    return {
+        "sources": about["sources"],
+        "steps": rows[-1]["step"],
+        "tokens_seen": rows[-1]["tokens"],
+        "minutes": round(rows[-1]["seconds"] / 60),
+        "validation": next(row["val_loss"] for row in reversed(rows) if "val_loss" in row),
+        "settings": settings,
+    }
+
+
+def export(
+    out: Path, weights: Path, config: ModelConfig, tokenizer: Tokenizer, probe_text: str, stages: dict[str, Any]
+) -> None:
     """Write ``llm/shipped``. Scores go into the card from ``scores.json`` in ``out`` when it is there."""
     SHIPPED.mkdir(exist_ok=True)
     tensors = _rounded(read_tensors(weights))
-    write_tensors(SHIPPED / "model.safetensors", tensors, "fp16", {"producer": "recipes/shipped.py"})
+    write_tensors(SHIPPED / "model.safetensors", tensors, "fp16", {"producer": "recipes"})
     tokenizer.save(SHIPPED)
     (SHIPPED / "probe_text.txt").write_text(probe_text, "utf-8")
-    stages = {}
-    for stage in ("pretrain", "tune", "finish"):
-        about = json.loads((out / stage / "corpus.json").read_text("utf-8"))
-        settings = json.loads((out / stage / "config.json").read_text("utf-8"))["training"]
-        rows = [json.loads(line) for line in (out / stage / "metrics.jsonl").read_text("utf-8").splitlines()]
-        stages[stage] = {
-            "sources": about["sources"],
-            "steps": rows[-1]["step"],
-            "tokens_seen": rows[-1]["tokens"],
-            "minutes": round(rows[-1]["seconds"] / 60),
-            "validation": next(row["val_loss"] for row in reversed(rows) if "val_loss" in row),
-            "settings": settings,
-        }
     write_json(
         SHIPPED / "config.json",
         {
@@ -73,16 +86,22 @@ def _card(out: Path, stages: dict, config: ModelConfig, name: str) -> str:
         f"{config.n_kv_heads} key/value heads of {config.head_dim}, SwiGLU {config.d_ff}, RoPE, RMSNorm, QK-norm, "
         f"tied; vocabulary {config.vocab_size:,}, context {config.context}. fp16 on disk. Fingerprint `{name}`.",
         "",
-        "Trained from scratch on CPU cores by `python -m recipes.shipped`. It runs small tasks in a shell and "
-        "remembers what it is told; it is no general assistant: outside of what it was trained on it answers badly.",
+        "Trained from scratch on CPU cores by `python -m recipes.shipped` and `recipes.skill`. It runs small tasks "
+        "in a shell and remembers what it is told; it is no general assistant: outside of what it was trained on it "
+        "answers badly.",
         "",
         "| stage | tokens seen | steps | minutes | validation loss (nats per learnt token) |",
         "| --- | --- | --- | --- | --- |",
     ]
+    trained = {stage: row for stage, row in stages.items() if "tokens_seen" in row}
     lines += [
-        f"| {stage} | {row['tokens_seen']:,} | {row['steps']:,} | {row['minutes']} | {row['validation']:.4f} |"
-        for stage, row in stages.items()
+        f"| {stage} | {row['tokens_seen']:,} | {row['steps']:,} | {row['minutes']} | "
+        + (f"{row['validation']:.4f} |" if row["validation"] is not None else "not taken |")
+        for stage, row in trained.items()
     ]
+    for stage, row in stages.items():
+        if stage not in trained:
+            lines += ["", f"Then {stage}: {', '.join(f'{name} {value}' for name, value in row.items())}."]
     lines += [
         "",
         "What each stage was made of:",
@@ -90,7 +109,7 @@ def _card(out: Path, stages: dict, config: ModelConfig, name: str) -> str:
         "| stage | source | documents | tokens | of them learnt |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for stage, row in stages.items():
+    for stage, row in trained.items():
         lines += [
             f"| {stage} | {source} | {counts['documents']:,} | {counts['tokens']:,} | {counts['learnt']:,} |"
             for source, counts in row["sources"].items()

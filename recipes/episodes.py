@@ -20,6 +20,8 @@ from recipes.mixture import Mixture
 STREAMS = 8  # files of generated episodes, each made once
 SINGLE_STREAMS = 3  # more of them, of one command only: the kinds are many (305) and each must be met often enough
 PER_STREAM = 6_000  # episodes drawn for a stream
+COPYING_STREAM = 100  # of simple commands about literals that can only be copied (agent/gym/literals.py)
+COPYING = 9_000  # episodes of it: an eighth of all
 CONVERSATIONS = 60_000
 PAIR_RENDERINGS = (10, 11)  # other seeds than in pretraining: other names
 FINISH_RENDERING = 12
@@ -32,21 +34,37 @@ def generate(folder: Path) -> list[Path]:
     files = []
     for stream in range(STREAMS + SINGLE_STREAMS):
         single = stream >= STREAMS
-        path = folder / f"{'single' if single else 'stream'}-{stream}.jsonl"
-        if not path.exists():
-            part = path.with_suffix(".part")
-            print(f"episodes: {path.stem}", flush=True)
-            words = ["--count", str(PER_STREAM), "--seed", str(stream), "--out", str(part), "--workers", "1"]
-            if single:
-                words += ["--steps", "1"]
-            done = subprocess.run([sys.executable, "-m", "nimllm.agent.gym.episodes", *words], check=False)
-            if done.returncode:
-                raise NimError(
-                    "the episode generator failed", f"exit status {done.returncode}", "see its message above"
-                )
-            part.replace(path)
-        files.append(path)
+        files.append(stream_file(folder, stream, PER_STREAM, single))
     return files
+
+
+def stream_file(folder: Path, stream: int, count: int, single: bool, workers: int = 1) -> Path:
+    """The file of one stream, made where it is missing; ``single``: episodes of one command only."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{'single' if single else 'stream'}-{stream}.jsonl"
+    _make(path, count, stream, ["--steps", "1"] if single else [], workers)
+    return path
+
+
+def copying(folder: Path) -> Path:
+    """The file of literals to copy, made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"copying-{COPYING_STREAM}.jsonl"
+    _make(path, COPYING, COPYING_STREAM, ["--source", "copying"])
+    return path
+
+
+def _make(path: Path, count: int, stream: int, more: list[str], workers: int = 1) -> None:
+    """Draw the episodes of a stream unless the file is there."""
+    if path.exists():
+        return
+    part = path.with_suffix(".part")
+    print(f"episodes: {path.stem}", flush=True)
+    words = ["--count", str(count), "--seed", str(stream), "--out", str(part), "--workers", str(workers), *more]
+    done = subprocess.run([sys.executable, "-m", "nimllm.agent.gym.episodes", *words], check=False)
+    if done.returncode:
+        raise NimError("the episode generator failed", f"exit status {done.returncode}", "see its message above")
+    part.replace(path)
 
 
 def renderings(path: Path, rng: random.Random, wordings: Callable[[int], int]) -> Iterator[list[Turn]]:
@@ -60,7 +78,7 @@ def renderings(path: Path, rng: random.Random, wordings: Callable[[int], int]) -
             body = [turn for turn in turns if turn.role not in ("system", "user")]
             for _ in range(wordings(row["steps"]) - 1):
                 request = rng.choice(row["requests"])
-                first = [Turn("user", humanise(rng, request, tuple(row["protected"])))]
+                first = [Turn("user", humanise(rng, request, tuple(row["protected"]), row["commands"]))]
                 if rng.random() < NOTE_SHARE:
                     first.insert(0, Turn("system", row["note"], True))
                 yield first + body
@@ -72,6 +90,8 @@ def fill_tune(mixture: Mixture, folder: Path, data: Path, seed: int) -> None:
     for path in generate(folder)[:STREAMS]:
         for turns in renderings(path, rng, lambda steps: 2):
             mixture.turns("episodes", turns)
+    for turns in renderings(copying(folder), rng, lambda steps: 2):
+        mixture.turns("copying", turns)
     for turns in facts.corpus(random.Random(seed + 1), CONVERSATIONS):
         mixture.turns("facts", turns)
     for rendering in PAIR_RENDERINGS:
@@ -88,6 +108,8 @@ def fill_finish(mixture: Mixture, folder: Path, data: Path, seed: int) -> None:
     for path in generate(folder):
         for turns in renderings(path, rng, lambda steps: 2 if steps == 1 else 1):
             mixture.turns("episodes", turns)
+    for turns in renderings(copying(folder), rng, lambda steps: 1):
+        mixture.turns("copying", turns)
     for turns in facts.corpus(random.Random(seed + 3), CONVERSATIONS // 3):
         mixture.turns("facts", turns)
     for turns in corpus.pairs(data, FINISH_RENDERING):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
+from nimllm.agent.gym.everyday import Kept
 from nimllm.llm.packing import Packer
 from nimllm.llm.shards import ShardWriter
 from nimllm.llm.tokenizer import Tokenizer
@@ -14,6 +16,12 @@ from nimllm.llm.train import write_json
 from nimllm.llm.turns import Turn, render
 
 VALIDATION_EVERY = 60  # one document in so many is held out
+
+
+@cache
+def evaluated() -> Kept:
+    """The requests that are evaluated on: no source trains on one, by whatever chance."""
+    return Kept()
 
 
 def say(text: str) -> None:
@@ -28,7 +36,7 @@ class Mixture:
         self.writers = [ShardWriter(out / name, tokenizer.vocab_size) for name in ("train.bin", "val.bin")]
         self.packers = [Packer(writer, context, tokenizer.pad) for writer in self.writers]
         self.counts: dict[str, dict[str, int]] = {}
-        self.bytes = self.documents = 0
+        self.bytes = self.documents = self.kept = 0
 
     def add(self, source: str, ids: list[int], learn: list[bool] | None, size: int) -> None:
         self.documents += 1
@@ -45,7 +53,11 @@ class Mixture:
         self.add(source, ids, None, len(text.encode()))
 
     def turns(self, source: str, turns: list[Turn], with_request: bool = False) -> None:
-        """Loss on what the model writes; ``with_request``: on the user's words, too (language, while pretraining)."""
+        """Loss on what the model writes; ``with_request``: on the user's words, too (language, while pretraining). A
+        request that is evaluated on is left out."""
+        if any(turn.role == "user" and evaluated().holds(turn.text) for turn in turns):
+            self.kept += 1
+            return
         rendered = render(turns, self.tokenizer)
         learn = [True] * len(rendered.ids) if with_request else rendered.learn
         self.add(source, rendered.ids, learn, sum(len(turn.text.encode()) for turn in turns))
@@ -61,6 +73,7 @@ class Mixture:
             "tokens": tokens,
             "bytes_per_token": self.bytes / tokens,
             "rows": [writer.count for writer in self.writers],
+            "left_out": self.kept,
         }
         write_json(self.out / "corpus.json", about)
         for source, row in self.counts.items():

@@ -23,30 +23,16 @@ from pathlib import Path
 from nimllm.agent.gym import names
 from nimllm.agent.gym.worlds import World
 from nimllm.alignment.memory import facts
-from nimllm.errors import NimError
 from nimllm.llm import tokenizer as tokenizers
-from nimllm.llm.checkpoint import write_tensors
-from nimllm.llm.config import ModelConfig
 from nimllm.llm.presets import preset
 from nimllm.llm.settings import TrainSettings
 from nimllm.llm.tokenizer import Tokenizer
-from nimllm.llm.train import Interrupted, Progress, Trainer, write_json
 from recipes import card, corpus, episodes
 from recipes.mixture import Mixture, corpus_stage, say
+from recipes.stage import run, train_stage
 
 VOCAB = 4096  # the head is a quarter of a step at 8,192, and rare pieces would be seen too seldom to be copied
 PAIR_RENDERINGS = 4
-
-
-def show(progress: Progress) -> None:
-    if progress.step % 20 == 0 or progress.validation is not None:
-        text = (
-            f"step {progress.step}/{progress.steps}  loss {progress.loss:.3f}  lr {progress.lr:.2e}  "
-            f"{progress.tokens_per_second:,.0f} tok/s  {progress.eta / 60:.0f} min left"
-        )
-        if progress.validation is not None:
-            text += f"  validation {progress.validation:.4f} ({progress.bits_per_byte:.3f} bits per byte)"
-        say(text)
 
 
 def name_lines(rng: random.Random, count: int) -> Iterator[str]:
@@ -74,50 +60,6 @@ def train_tokenizer(data: Path, out: Path) -> Tokenizer:
     tokenizer = tokenizers.train_bpe(texts, VOCAB)
     tokenizer.save(out)
     return tokenizer
-
-
-def train_stage(
-    config: ModelConfig,
-    settings: TrainSettings,
-    out: Path,
-    tokenizer: Tokenizer,
-    bytes_per_token: float,
-    start: Path | None,
-) -> Path:
-    """Train in ``out`` unless it is finished; the weights to go on with."""
-    weights = out / "final.safetensors"
-    if weights.exists():
-        return weights
-    say(
-        f"{out.name}: {config.parameters():,} parameters, {settings.steps} steps of "
-        f"{settings.batch_rows * settings.accumulate * config.context:,} tokens"
-    )
-    tokenizer.save(out)
-    write_json(
-        out / "config.json",
-        {
-            "format": "nimllm-run",
-            "version": 1,
-            "model": config.model_dump(),
-            "tokenizer": tokenizer.describe(),
-            "training": settings.model_dump(),
-        },
-    )
-    trainer = Trainer(
-        config,
-        settings,
-        out,
-        tokenizer,
-        out / "train.bin",
-        out / "val.bin",
-        bytes_per_token,
-        start,
-        resume=(out / "last.safetensors").exists(),
-    )
-    outcome = trainer.fit(show)
-    write_tensors(weights, trainer.model.to_numpy(), "fp32", {"step": str(outcome.step)})
-    say(f"{out.name} done: validation {outcome.validation:.4f}, {outcome.seconds / 60:.0f} min")
-    return weights
 
 
 def main() -> int:
@@ -193,16 +135,10 @@ def main() -> int:
     weights = train_stage(config, settings, out / "finish", tokenizer, ratio, weights)
     if arguments.stage == "finish":
         return 0
-    card.export(out, weights, config, tokenizer, corpus.probe_text(arguments.data))
+    stages = {name: card.stage(out / name) for name in ("pretrain", "tune", "finish")}
+    card.export(out, weights, config, tokenizer, corpus.probe_text(arguments.data), stages)
     return 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Interrupted as error:
-        print(error.message(), file=sys.stderr)
-        sys.exit(error.code)
-    except NimError as error:
-        print(f"recipe: {error.message()}", file=sys.stderr)
-        sys.exit(error.code)
+    sys.exit(run(main))

@@ -72,7 +72,7 @@ def test_example_tasks(tmp_path: Path) -> None:
                   "--report", str(report), "--plain", "--timeout", "15", cwd=tmp_path, state=tmp_path / "state")
     data = json.loads(report.read_text("utf-8"))
     passed = [row["id"] for row in data["tasks"] if row["pass"]]
-    assert done.returncode in (0, 1) and len(data["tasks"]) == 20
+    assert done.returncode in (0, 1, 9) and len(data["tasks"]) == 20
     assert len(passed) >= 16, done.stderr
 
 
