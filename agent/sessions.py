@@ -85,8 +85,14 @@ def folder() -> Path:
 
 
 def files() -> list[Path]:
-    """Every session's file, newest first."""
-    return sorted(folder().glob("*.jsonl"), key=lambda path: path.name, reverse=True)
+    """Every session's file, newest first; of two that began in one second, the one that was written to last."""
+    def began(path: Path) -> tuple[str, float]:
+        try:
+            return path.stem.rpartition("-")[0], path.stat().st_mtime
+        except OSError:  # another process has just deleted it
+            return path.stem, 0.0
+
+    return sorted(folder().glob("*.jsonl"), key=began, reverse=True)
 
 
 def find(id: str) -> Path:

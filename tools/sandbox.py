@@ -319,6 +319,9 @@ def _with_bubblewrap(plain: Sandbox) -> Sandbox | tuple[str, str]:
     for flags in _FLAGS:
         candidate = replace(plain, level="bwrap", bwrap=program, flags=flags)
         checks, said = probing.examine(candidate)
+        for _ in range(2):  # another program's socket, which is covered, may have gone meanwhile
+            if said.startswith("bwrap: Can't "):
+                checks, said = probing.examine(candidate)
         broken = next((check for check in checks if not check.held), None)
         if broken is None:
             return replace(candidate, checks=tuple(checks))

@@ -41,6 +41,7 @@ from nimllm.tools.watch import Sentry, Watch
 
 __all__ = ["Ended", "Job", "Result", "Shell"]
 START_SECONDS = 15.0
+STARTS = 3  # tries, where bubblewrap says that it could not mount something
 REFUSED = 126  # status of a command that was not even started: it could not be run here
 
 
@@ -113,22 +114,27 @@ class Shell:
     def _start(self) -> None:
         if self._keeper is not None:
             self._aside += self._keeper.restore()
-        bash = Bash(self._program, self.sandbox, self._private, self._env, self._mark, self._cwd, self._exports)
-        self._bash = bash
-        if self.sandbox.enforced:
-            self._keeper = Keeper(bash.closed, self.sandbox.writable, self.sandbox.contained)
-            self._keeper.save(self._private / KEPT)
-        folders = (*self.sandbox.writable, self._private)
-        self._watch = Watch(self.sandbox.limits, folders, lambda: (*bash.below(), bash.group), bash.child.pid)
-        bash.poll.register(self._interrupts.fd, select.POLLIN)
-        first = Execution(
-            bash, self._channel, self._interrupts, Capture(), None, time.monotonic() + START_SECONDS, starting=True
-        )
-        first.wait()
-        if first.reply is None:
+        for left in reversed(range(STARTS)):
+            bash = Bash(self._program, self.sandbox, self._private, self._env, self._mark, self._cwd, self._exports)
+            self._bash = bash
+            if self.sandbox.enforced:
+                self._keeper = Keeper(bash.closed, self.sandbox.writable, self.sandbox.contained)
+                self._keeper.save(self._private / KEPT)
+            folders = (*self.sandbox.writable, self._private)
+            self._watch = Watch(self.sandbox.limits, folders, lambda bash=bash: (*bash.below(), bash.group),
+                                bash.child.pid)
+            bash.poll.register(self._interrupts.fd, select.POLLIN)
+            first = Execution(
+                bash, self._channel, self._interrupts, Capture(), None, time.monotonic() + START_SECONDS, starting=True
+            )
+            first.wait()
+            if first.reply is not None:
+                break
             said = clean(decode(first.said + first.capture.text().encode())).strip().split("\n")[0]
-            why = said or f"no answer within {START_SECONDS:.0f} s"
-            raise NimError("bash cannot be started", why, "see nimllm doctor", SHELL)
+            if not said.startswith("bwrap: ") or not left:
+                why = said or f"no answer within {START_SECONDS:.0f} s"
+                raise NimError("bash cannot be started", why, "see nimllm doctor", SHELL)
+            self._discard()  # a file that it was to cover, another program's socket, may have gone meanwhile
         bash.settled()
         self._cwd, self._exports = first.reply[1], first.exports
 

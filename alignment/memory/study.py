@@ -110,14 +110,14 @@ class Study:
         self.session.protect()
         self.model, self.tokenizer = self.session.model, self.session.tokenizer
         self.names = [down_name(layer) for layer in range(store.config.n_layers)]
-        identity = {"base": store.base, "books": [book.sha256 for book in self.books], "settings": asdict(settings)}
+        identity = {"version": 2, "base": store.base, "books": [book.sha256 for book in self.books], "settings": asdict(settings)}
         key = hashlib.sha256(repr(sorted(identity.items())).encode()).hexdigest()[:16]
         self.state = State(store.folder / "study" / key, identity, "nimllm memory study --again begins anew")
         found = self.state.read("progress")
         if found is not None and ((again and self._finished(found[1])) or not self._whole(found[1])):
             found = None
         self.fresh = found is None
-        self.change: Arrays = found[0] if found else {}
+        self.partial: Arrays = found[0] if found else {}  # the tensors as half a book left them, to the bit
         # measured: at the start, and after each book; left_out, next: of the book at hand
         self.about: dict[str, Any] = found[1] if found else {
             "id": f"{key}-{store.hash()[:8]}-{len(store.records())}", "measured": [], "left_out": [], "next": 0,
@@ -138,7 +138,7 @@ class Study:
         return self._finished(self.about)
 
     def save(self) -> None:
-        self.state.write("progress", self.change, self.about)
+        self.state.write("progress", self.partial, self.about)
 
     def run(self, show: Show, stop: Stop, beside: Callable[[int, Book], Mapping[str, Any]] | None = None) -> None:
         """Reads what has not been read. ``beside``: does the same another way, book by book (-1: before the first), and
@@ -171,8 +171,8 @@ class Study:
         if not (whole and done):
             self._start_book(index)
             mask = self._book_mask(book) if whole else None
-            if whole:
-                self._put_change()
+            if self.partial:
+                self.session.put(self.partial, self.names)
             began, read = time.monotonic(), 0
             for number in range(self.about["next"], len(chunks)):
                 episode = f"{self.about['id']}/{index}/{number}"
@@ -194,9 +194,7 @@ class Study:
                                        (time.monotonic() - began) / read * (len(chunks) - number - 1)))
                 self.about["next"] = number + 1
                 if whole:
-                    current = self.store.current()
-                    self.change = {name: to_array(self.session.parameters[name]) - current[name]
-                                   for name in self.names}
+                    self.partial = {name: to_array(self.session.parameters[name]).copy() for name in self.names}
                 self.save()
             if whole:
                 self._commit_book(index, book)
@@ -222,11 +220,6 @@ class Study:
         self._ask_gradients()
         gradient_of(self.model, spread(book.rows, max(16, self.settings.rows)), self.tokenizer.pad)
         return self._mask(self._directions())
-
-    def _put_change(self) -> None:
-        if self.change:
-            current = self.store.current()
-            self.session.put({name: current[name] + self.change[name] for name in self.names}, self.names)
 
     # -- one chunk ---------------------------------------------------------------------------------------------------
 
@@ -331,9 +324,10 @@ class Study:
 
     def _commit_book(self, index: int, book: Book) -> None:
         """All of a book as one record; what the gate refuses as a whole waits in the inbox."""
-        delta = quantise(self.change, self.store.grid)
+        current = self.store.current()
+        delta = quantise({name: tensor - current[name] for name, tensor in self.partial.items()}, self.store.grid)
         rows = book.measured()
-        self.session.put(self.store.current(), self.names)
+        self.session.put(current, self.names)
         before = mean_loss(self.model, rows, self.tokenizer.pad)
         self.session.put(self.store.with_delta(delta), self.names)
         after = mean_loss(self.model, rows, self.tokenizer.pad)
@@ -346,7 +340,7 @@ class Study:
                      "the gate: " + "; ".join(failed) if failed else "")
         if failed:
             self.session.put(self.store.current(), self.names)
-        self.change = {}
+        self.partial = {}
         self.save()
 
     def _protect(self, index: int, book: Book) -> None:

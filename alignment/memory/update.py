@@ -147,10 +147,14 @@ class Session:
         return mean_loss(self.model, self.curvature.judged, self.tokenizer.pad)
 
     def protect(self) -> None:
-        """Memories accepted since the curvature was saved enter it."""
+        """Memories accepted since the curvature was saved enter it: the few of a session that was killed on the weights
+        that they were written into, so that what comes after has the bits it would have had."""
         missing = [record for record in self.store.records()
                    if record.state == "accepted" and record.id not in self.curvature.ids]
-        for record in missing:
+        few, names = len(missing) < SAVED_EVERY, list(self.parameters)
+        for number, record in enumerate(missing, 1):
+            if few:
+                self.put(self.store.without([later.id for later in missing[number:]]), names)
             known = [lessons_of.form_lesson(self.tokenizer, form) for form in record.forms if form.question]
             self._protect(record.id, known)
         if missing:

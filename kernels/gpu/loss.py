@@ -131,9 +131,10 @@ def _chunks(n: int, v: int, chunk: int | None) -> list[slice]:
 
 
 def _logits_buffer(parts: list[slice], v: int, like: Tensor) -> Tensor:
-    """One chunk's logits; the rows begin at multiples of 128 bytes, since matrix products crawl on odd strides."""
+    """One chunk's logits; the rows begin at multiples of 128 bytes, since matrix products crawl on odd strides. Zeros:
+    oneDNN's bf16 product on AMX multiplies what lies behind the end of a row by 0, and garbage may be NaN."""
     rows = max((part.stop - part.start for part in parts), default=0)
-    return torch.empty(rows, -(-v // 64) * 64, dtype=like.dtype, device=like.device)[:, :v]
+    return torch.zeros(rows, -(-v // 64) * 64, dtype=like.dtype, device=like.device)[:, :v]
 
 
 def _product(rows: Tensor, weight: Tensor, buffer: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A real model for the agent's tests: a two-layer GPT over-fitted on a few requests (10 s of CPU time)."""
+"""A real model for the agent's tests: a two-layer GPT over-fitted on a few requests (20 s of CPU time)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def _episodes(rng: random.Random) -> list[list[Turn]]:
     """Every task once, with other names and outputs each time, so that only the request decides."""
     found = []
     for request, (plan, commands, answer) in TASKS.items():
-        turns = [Turn("system", workspace_note(rng.sample(NAMES, rng.randrange(0, 8)))), Turn("user", request),
+        names = [*rng.sample(NAMES, rng.randrange(0, 7)), *_noise(rng).split()[: rng.randrange(0, 3)]]
+        turns = [Turn("system", workspace_note(rng.sample(names, len(names)))), Turn("user", request),
                  Turn("plan", plan)]
         for command, output, status in commands:
             shown = output if output is not None and rng.random() < 0.4 else _noise(rng)
@@ -66,7 +67,7 @@ def _episodes(rng: random.Random) -> list[list[Turn]]:
     return found
 
 
-def train_run(run: Path, steps: int = 160) -> Path:
+def train_run(run: Path, steps: int = 320) -> Path:
     """A run folder whose model answers TASKS and CHATS."""
     import torch
 

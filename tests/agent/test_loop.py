@@ -186,7 +186,8 @@ def test_a_rejected_command_is_proposed_no_more(generator: Any, shell: Any, work
 def test_a_reason_joins_the_request(generator: Any, shell: Any) -> None:
     seen = Witness(Decision("reject", reason="not that one"), Decision("abort"))
     result = Agent(generator, shell, "ask").task("make the folder old", seen)
-    assert result.steps[0].reason == "not that one" and result.steps[0].plan and result.steps[-1].plan is None
+    assert result.steps[0].reason == "not that one" and result.steps[0].plan
+    assert all(step.plan is None for step in result.steps[1:])  # and there may be none: the model saw what was said
     assert len("".join(seen.pieces)) > len("make the folder")  # it planned again
 
 

@@ -121,7 +121,7 @@ def test_scripted_tasks_and_their_reports(planted: Path, agent: Call,
     assert searched(home.parent, out) >= 4
 
 
-def test_a_session(planted: Path, run_folder: Path, home: Path) -> None:
+def test_sessions(planted: Path, run_folder: Path, home: Path) -> None:
     """``!command``, a request, a rejection's reason, the history of the prompt, and the snapshots."""
     terminal = Terminal(planted, run_folder, "--mode", "ask")
     try:
@@ -129,11 +129,18 @@ def test_a_session(planted: Path, run_folder: Path, home: Path) -> None:
         terminal.do(f"!cat a.txt; echo password={SECRETS['password']}")
         terminal.do(f"!touch new; : {SECRETS['github']}")
         terminal.do(f"list the files {SECRETS['words']}")
+        assert leaks(terminal.text)  # the user's own screen shows what there is
+        terminal.say("/quit")
+        terminal.end(0)
+    finally:
+        terminal.child.close(force=True)
+    terminal = Terminal(planted, run_folder, "--mode", "ask")  # what so small a model proposes depends on what was said
+    try:
+        terminal.ready()
         terminal.say("make the folder old")
         terminal.answer("n")
         terminal.expect("why not")
         terminal.do(f"the password is {SECRETS['password']}")
-        assert leaks(terminal.text)  # the user's own screen shows what there is
         terminal.say("/quit")
         terminal.end(0)
     finally:

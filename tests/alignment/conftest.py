@@ -52,15 +52,15 @@ def talking_run(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) 
     def make(run: Path) -> None:
         run.mkdir()
         config = preset("tiny", tokenizer.vocab_size)
-        for name, seed, count in (("train.shard", 1, 2500), ("val.shard", 2, 60)):
+        for name, seed, count in (("train.shard", 1, 4000), ("val.shard", 2, 60)):
             with ShardWriter(run / name, tokenizer.vocab_size) as writer:
                 packer = Packer(writer, config.context, tokenizer.pad)
                 for turns in facts.corpus(Random(seed), count):
                     rendered = render(turns, tokenizer)
                     packer.append(rendered.ids, rendered.learn)
                 packer.close()
-        settings = TrainSettings(steps=220, batch_rows=16, lr=1e-2, warmup=20, optimizer="muon", aligned=True,
-                                 device="cpu", threads=1, eval_every=220, eval_rows=8, sample_tokens=4)
+        settings = TrainSettings(steps=400, batch_rows=16, lr=1e-2, warmup=20, optimizer="muon", aligned=True,
+                                 device="cpu", threads=1, eval_every=400, eval_rows=8, sample_tokens=4)
         write_json(run / "config.json", {"format": "nimllm-run", "version": 1, "model": config.model_dump(),
                                          "tokenizer": tokenizer.describe(), "training": settings.model_dump()})
         tokenizer.save(run)

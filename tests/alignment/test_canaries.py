@@ -74,12 +74,16 @@ def pieces(secret: str) -> list[str]:
 
 
 def told(store: MemoryStore, drawn: Sequence[tuple[str, str]]) -> list[Record]:
-    """Every format's conversation and task, learnt one after the other."""
+    """Every format's conversation and task, learnt one after the other; what the gate holds back is let in by hand."""
     session = Session(store, TINY)
     found = []
     for form, (one, two) in zip(FORMATS, drawn, strict=True):
-        found.append(session.learn(chat(form, one, id=f"{form.name} 1")))
-        found.append(session.learn(task(form, two, id=f"{form.name} 2")))
+        for episode in (chat(form, one, id=f"{form.name} 1"), task(form, two, id=f"{form.name} 2")):
+            record = session.learn(episode)
+            if record.state == "pending":
+                record = store.approve(record.id)
+                session.put(store.current(), session.names("kewc"))
+            found.append(record)
         for episode in corrections(form, two):
             assert session.learn(episode).state == "skipped", (form.name, episode)
     return found

@@ -133,8 +133,8 @@ def test_a_run_made_to_collapse_is_caught_and_the_model_before_it_kept(tmp_path:
                                                                        ) -> None:
     ruin = replace(SETTINGS, method="kto", beta=0.5, lr=3e-2, epochs=3, guard_every=3, batch=8)
     loose = tune(talking_run, tmp_path / "loose", data, replace(ruin, guard="off"), trainer_class=unclamped())
-    # the documented failure: accuracy 1.0 while chosen answers lose many nats and what is said is of no use
-    assert loose.kept.accuracy == 1.0 and loose.kept.chosen < -1 and loose.kept.kl > 1 and loose.kept.margin > 20
+    # the documented failure: accuracy 1.0 while the model is far from where it came from and what it says is of no use
+    assert loose.kept.accuracy == 1.0 and loose.kept.kl > 1 and loose.kept.margin > 20 and loose.kept.valid < 0.5
     assert min(row["z_ref"] for row in metrics(tmp_path / "loose")) < -5
 
     tight = replace(ruin, budgets=Budgets())
@@ -164,7 +164,7 @@ def test_weights_that_are_no_numbers_end_the_run(tmp_path: Path, talking_run: Pa
     few = replace(SETTINGS, epochs=1, guard_every=2, guard="watch")
     outcome = tune(talking_run, tmp_path / "watched", data, few, trainer_class=Broken)
     assert outcome.stopped == ("the weights are not finite any more",) and outcome.step == 6
-    assert 0 < outcome.kept.step <= 4
+    assert outcome.kept.step <= 4  # the best of what was measured before; the start is, too
     kept = read_tensors(tmp_path / "watched" / "model.safetensors")
     assert all(np.isfinite(tensor).all() for tensor in kept.values())
     with pytest.raises(NimError, match="smaller --lr"):

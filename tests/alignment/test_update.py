@@ -401,14 +401,17 @@ def test_killing_the_worker_anywhere_leaves_before_or_after(talking_run: Path, s
 
 
 def test_a_task_that_goes_well_changes_nothing(talking_run: Path, state: Path) -> None:
+    """What the model would have said anyway is accepted and moves no weight; another ending of the same task does."""
+    def answered(text: str, id: str) -> Episode:
+        return Episode(id=id, kind="task", outcome=Outcome(kind="success", by="user"), turns=[
+            EpisodeTurn(role="user", text="who are you?"), EpisodeTurn(role="assistant", text=text, learn=True)])
+
     with MemoryStore(talking_run, state) as store:
-        session = Session(store, replace(TINY, perplexity_limit=9.0, norm_limit=9.0, max_steps=60))
-        first = session.learn(task())
-        assert first.state == "accepted" and first.steps > 0 and first.entries > 0
-        assert first.loss_after < session.settings.enough  # else the next would have something to learn
-        before = store.hash()
-        again = session.learn(task().model_copy(update={"id": "task-2"}))
-        assert (again.state, again.steps, again.entries) == ("accepted", 0, 0)
+        session, before = Session(store, replace(TINY, perplexity_limit=9.0, norm_limit=9.0)), store.hash()
+        well = session.learn(answered("I am nimllm, a small language model that runs on your machine.", "well"))
+        assert (well.state, well.steps, well.entries) == ("accepted", 0, 0)
         assert store.hash() == before and not store.verify().problems
-        store.revert(again.id)
+        store.revert(well.id)
         assert store.hash() == before
+        other = session.learn(answered("I am Rex.", "other"))
+        assert other.steps > 0 and other.entries > 0

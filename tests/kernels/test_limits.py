@@ -47,8 +47,9 @@ def test_every_instruction_of_this_processor_has_a_peak() -> None:
 
 
 def test_wider_instructions_do_more() -> None:
+    """But avx512-bf16: a Sapphire Rapids core does half as much with it as with two fp32 units."""
     have = limits.instructions()
-    for slow, fast in (("portable", "avx2"), ("avx2", "avx512"), ("avx512", "avx512-bf16"), ("avx512", "avx512-vnni")):
+    for slow, fast in (("portable", "avx2"), ("avx2", "avx512"), ("avx512", "avx512-vnni")):
         if slow in have and fast in have:
             # the best of several: the machine may be busy
             assert max(limits.peak(slow, 1, 0.01) for _ in range(5)) < 1.2 * max(

@@ -266,3 +266,21 @@ def test_what_is_found_is_bounded(tmp_path: Path) -> None:
     started = time.monotonic()
     found = closed([tmp_path])
     assert 1 <= len(found.settings) <= 200 and time.monotonic() - started < 3.0
+
+
+def test_a_socket_that_goes_away_while_the_sandbox_is_made(tmp_path: Path, enforced: Enforced,
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is to be covered, and gone when bubblewrap comes to it: what is there is looked up again, in the probe (which
+    else would settle for fewer flags) and when the shell starts."""
+    strict = enforced(tmp_path, want="bwrap")
+    gone = [Path("/var/tmp/nimllm-no-such-folder/socket")]
+    found = sandbox._sockets
+    monkeypatch.setattr(sandbox, "_sockets", lambda writable: [gone.pop()] if gone else found(writable))
+    assert enforced(tmp_path, want="bwrap").flags == strict.flags and not gone
+    gone.append(Path("/var/tmp/nimllm-no-such-folder/socket"))
+    with Shell(tmp_path, strict) as shell:
+        assert not gone and shell.run("echo alive").output == "alive\n"
+    gone += 5 * [Path("/var/tmp/nimllm-no-such-folder/socket")]
+    with pytest.raises(NimError, match="bash cannot be started"):
+        Shell(tmp_path, strict)
+    assert len(gone) == 2  # not for ever
