@@ -110,7 +110,8 @@ class Study:
         self.session.protect()
         self.model, self.tokenizer = self.session.model, self.session.tokenizer
         self.names = [down_name(layer) for layer in range(store.config.n_layers)]
-        identity = {"version": 2, "base": store.base, "books": [book.sha256 for book in self.books], "settings": asdict(settings)}
+        identity = {"version": 2, "base": store.base, "books": [book.sha256 for book in self.books],
+                    "settings": asdict(settings)}
         key = hashlib.sha256(repr(sorted(identity.items())).encode()).hexdigest()[:16]
         self.state = State(store.folder / "study" / key, identity, "nimllm memory study --again begins anew")
         found = self.state.read("progress")
