@@ -64,7 +64,12 @@ def decoded(out: Path) -> str:
     return generator.tokenizer.decode(generator.complete([generator.tokenizer.bos, *ids], max_tokens=8).ids)
 
 
-@pytest.mark.parametrize("name", [name for name in PRESETS if name not in ("tiny", "nimllm-2m")])
+# ours, of characters, with GELU and learned positions, with what GGUF cannot hold; the others differ from these in size
+UNLIKE = ("nimllm-10m", "char-10m", "llmc-7m", "vidya-103m")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in UNLIKE else pytest.mark.slow)
+                                  for name in PRESETS if name not in ("tiny", "nimllm-2m")])
 def test_trains_stops_resumes_and_decodes_in_small(name: str, text: Path, tmp_path: Path) -> None:
     kv = {"n_kv_heads": 1} if find(name).shape["n_kv_heads"] < find(name).shape["n_heads"] else {}
     changes = [f"--set={field}={value}" for field, value in {**NARROW, **kv}.items()]
