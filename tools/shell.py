@@ -115,28 +115,32 @@ class Shell:
         if self._keeper is not None:
             self._aside += self._keeper.restore()
         for left in reversed(range(STARTS)):
-            bash = Bash(self._program, self.sandbox, self._private, self._env, self._mark, self._cwd, self._exports)
-            self._bash = bash
-            if self.sandbox.enforced:
-                self._keeper = Keeper(bash.closed, self.sandbox.writable, self.sandbox.contained)
-                self._keeper.save(self._private / KEPT)
-            folders = (*self.sandbox.writable, self._private)
-            self._watch = Watch(self.sandbox.limits, folders, lambda bash=bash: (*bash.below(), bash.group),
-                                bash.child.pid)
-            bash.poll.register(self._interrupts.fd, select.POLLIN)
-            first = Execution(
-                bash, self._channel, self._interrupts, Capture(), None, time.monotonic() + START_SECONDS, starting=True
-            )
-            first.wait()
+            bash, first = self._first()
             if first.reply is not None:
-                break
+                bash.settled()
+                self._cwd, self._exports = first.reply[1], first.exports
+                return
             said = clean(decode(first.said + first.capture.text().encode())).strip().split("\n")[0]
             if not said.startswith("bwrap: ") or not left:
                 why = said or f"no answer within {START_SECONDS:.0f} s"
                 raise NimError("bash cannot be started", why, "see nimllm doctor", SHELL)
             self._discard()  # a file that it was to cover, another program's socket, may have gone meanwhile
-        bash.settled()
-        self._cwd, self._exports = first.reply[1], first.exports
+
+    def _first(self) -> tuple[Bash, Execution]:
+        """A new bash, and what became of its first prompt."""
+        bash = Bash(self._program, self.sandbox, self._private, self._env, self._mark, self._cwd, self._exports)
+        self._bash = bash
+        if self.sandbox.enforced:
+            self._keeper = Keeper(bash.closed, self.sandbox.writable, self.sandbox.contained)
+            self._keeper.save(self._private / KEPT)
+        folders = (*self.sandbox.writable, self._private)
+        self._watch = Watch(self.sandbox.limits, folders, lambda: (*bash.below(), bash.group), bash.child.pid)
+        bash.poll.register(self._interrupts.fd, select.POLLIN)
+        first = Execution(
+            bash, self._channel, self._interrupts, Capture(), None, time.monotonic() + START_SECONDS, starting=True
+        )
+        first.wait()
+        return bash, first
 
     def _discard(self) -> None:
         bash, self._bash = self._bash, None
