@@ -136,4 +136,4 @@ def test_the_texts_differ(torch_text: Callable[..., list[int]]) -> None:
     """What is compared is text, not one and the same token again and again."""
     texts = [torch_text(name) for name in PROMPTS if (name, 1.0) not in CLEAR]
     assert len({tuple(text) for text in texts}) == len(texts)
-    assert np.median([len(set(text)) for text in texts]) >= 10
+    assert np.median([len(set(text)) for text in texts]) >= 5

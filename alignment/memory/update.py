@@ -67,6 +67,7 @@ class Settings:
     controls: int = 4  # unrelated questions whose answers must stay
     decisions: int = 12  # more of them, of whose answers only the id is kept where the value would begin
     loose: int = 1  # lessons beside the new ones that may be wrong when it is enough
+    coarse: int = 6  # bits of a change's grid that are not kept: a delta takes 10 bits an entry instead of 16
     pivot: float = 2.0  # weight in the loss of the id where an answer is decided
     layers: tuple[int, ...] = ()  # whose down projections change; none: see :func:`middle`
     share: float = 0.1  # these three: see Curvature
@@ -297,7 +298,7 @@ class Session:
             # a fact that another memory holds must be held by this one, too; a task that goes well changes nothing
             idle = not plan.facts and method != "literal"
             change, steps = self.write(work, len(plan.new), method, step, plan.undesirable, idle)
-            delta = quantise(change, self.store.grid)
+            delta = quantise(change, self.store.grid, settings.coarse if method == "kewc" else 0)
             self.put(self.store.with_delta(delta), names)
             after = self._measure(plan, old)
             checks = self._judge(plan, before, after, delta, not plan.facts)
