@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -415,3 +416,28 @@ def test_a_task_that_goes_well_changes_nothing(talking_run: Path, state: Path) -
         assert store.hash() == before
         other = session.learn(answered("I am Rex.", "other"))
         assert other.steps > 0 and other.entries > 0
+
+
+@pytest.mark.parametrize("approve", [False, True])
+def test_a_session_after_one_that_was_killed_has_the_bits_of_one_that_was_not(approve: bool, talking_run: Path,
+                                                                              measured: Path) -> None:
+    """What protects the memories is written every few of them; those that no file holds are protected anew, on the
+    weights that they were written into."""
+    settings = replace(TINY, perplexity_limit=9.0 if approve else 0.5, norm_limit=9.0)
+    told = [chat(text, id=str(number)) for number, text in enumerate(
+        ("My dog is called Rex.", "my name is Tom", "we deploy with make ship"))]
+
+    def learnt(folder: Path, killed: bool) -> str:
+        with MemoryStore(talking_run, folder) as store:
+            session = Session(store, settings)
+            for episode in told:
+                if killed:
+                    session = Session(store, settings)
+                record = session.learn(episode)
+                if record.state == "pending":
+                    store.approve(record.id)
+                    session.put(store.current(), list(session.parameters))
+            return store.hash()
+
+    other = Path(shutil.copytree(measured, measured.with_name("killed")))
+    assert learnt(measured, False) == learnt(other, True)
