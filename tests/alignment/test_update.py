@@ -431,7 +431,7 @@ def test_a_session_after_one_that_was_killed_has_the_bits_of_one_that_was_not(ap
         with MemoryStore(talking_run, folder) as store:
             session = Session(store, settings)
             for episode in told:
-                if killed:
+                if killed and episode is told[-1]:  # two memories are in no file of what protects them
                     session = Session(store, settings)
                 record = session.learn(episode)
                 if record.state == "pending":
