@@ -127,11 +127,12 @@ def killed_at(moment: float, workspace: Path, temporary: Path, want: str) -> Non
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     assert not [line for line in mounts if str(temporary) in line or str(workspace) in line]
     # The next start meets what is left, sweeps it away, and works.
-    sweep(temporary)
+    until = time.monotonic() + 15  # the guard may be at it, too, and holds a folder's lock meanwhile
+    while sweep(temporary) or (list(temporary.glob(PREFIX + "*/go")) and time.monotonic() < until):
+        time.sleep(0.02)
     for young in temporary.glob(PREFIX + "*"):  # killed before it had written whose it is: swept when it is old
         assert not (young / "go").exists()
         os.utime(young, (1, 1))
-    until = time.monotonic() + 15  # the guard may be at it, too
     while sweep(temporary) or (list(temporary.glob(PREFIX + "*")) and time.monotonic() < until):
         time.sleep(0.02)
     assert not list(temporary.glob(PREFIX + "*"))
