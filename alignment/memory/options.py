@@ -6,6 +6,8 @@ import argparse
 
 Actions = argparse._SubParsersAction  # what add_subparsers gives
 
+BUDGET = 0.0075  # share of the model's entries that one episode may change (RUNS.md: as much is held as with 1 %)
+
 
 def add(actions: Actions[argparse.ArgumentParser]) -> None:
     """The actions on one model's memory."""

@@ -2,8 +2,8 @@
 
 kewc     FFN-down of the middle layers only; gradient times (C + damping)^-1 (``curvature.py``), the top entries by that
          magnitude are the mask, fixed for the episode; steps until every wording is answered, at most 15.
-topk     the same without curvature, over all matrices: the mask is the top 1 % by gradient magnitude.
-literal  the first idea this project started from, kept as a baseline: one step on the told text, top 1 % by magnitude,
+topk     the same without curvature, over all matrices: the mask is the top entries by gradient magnitude.
+literal  the first idea this project started from, kept as a baseline: one step on the told text, the top entries by magnitude,
          then every weight that any memory has moved is pulled back to the base by 2 %.
 
 A step's length needs no learning rate: the direction D is scaled so that the loss L would fall by the fraction ``step``
@@ -39,6 +39,7 @@ from nimllm.alignment.memory.gate import (
     verdicts,
 )
 from nimllm.alignment.memory.lessons import Lesson, Lessons, seed_of
+from nimllm.alignment.memory.options import BUDGET
 from nimllm.alignment.memory.packed import Packed
 from nimllm.alignment.memory.store import Delta, MemoryStore, quantise
 from nimllm.errors import MEMORY, NimError
@@ -56,7 +57,7 @@ CONTROL_TOKENS = 24  # of an unrelated answer that are kept
 class Settings:
     """``budget``: share of the model's entries that one episode may change. Losses in nats per learnt token."""
 
-    budget: float = 0.01
+    budget: float = BUDGET
     step: float = 0.5
     max_steps: int = 15
     enough: float = 0.15
@@ -67,7 +68,7 @@ class Settings:
     controls: int = 4  # unrelated questions whose answers must stay
     decisions: int = 12  # more of them, of whose answers only the id is kept where the value would begin
     loose: int = 1  # lessons beside the new ones that may be wrong when it is enough
-    coarse: int = 6  # bits of a change's grid that are not kept: a delta takes 10 bits an entry instead of 16
+    coarse: int = 6  # bits of a change's grid that kewc does not keep: a delta takes 9 bits an entry instead of 14
     pivot: float = 2.0  # weight in the loss of the id where an answer is decided
     layers: tuple[int, ...] = ()  # whose down projections change; none: see :func:`middle`
     share: float = 0.1  # these three: see Curvature
@@ -395,7 +396,7 @@ class Session:
         return ("pending", ". ".join(why)) if why else ("accepted", "")
 
 
-def learn(episode: Episode, store: MemoryStore, method: Method = "kewc", mode: Mode = "auto", budget: float = 0.01,
+def learn(episode: Episode, store: MemoryStore, method: Method = "kewc", mode: Mode = "auto", budget: float = BUDGET,
           settings: Settings | None = None) -> Record:
     """One episode into the store's weights.
 

@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nimllm.alignment.memory.options import BUDGET
 from nimllm.errors import MEMORY, OK, NimError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def main() -> int:
     parser.add_argument("--consume", action="store_true", help="delete the episode file once it is read")
     parser.add_argument("--method", default="kewc", choices=("kewc", "topk", "literal"))
     parser.add_argument("--mode", default="auto", choices=("auto", "review", "off"))
-    parser.add_argument("--budget", type=float, default=0.01)
+    parser.add_argument("--budget", type=float, default=BUDGET)
     parser.add_argument("--wait", type=float, default=LOCK_SECONDS)
     arguments = parser.parse_args()
     try:
@@ -88,7 +89,7 @@ def main() -> int:
 
 
 def remember(episode: Episode, run: Path, state: Path | None = None, method: str = "kewc", mode: str = "auto",
-             timeout: float | None = None, budget: float = 0.01) -> Record:
+             timeout: float | None = None, budget: float = BUDGET) -> Record:
     """One episode into the weights, by a worker. Waits for it; a ^C of the caller lets it finish by itself.
 
     NimError: what the worker reported, or 7 when it died or was still busy after ``timeout`` seconds (it then goes on
