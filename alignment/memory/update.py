@@ -3,8 +3,8 @@
 kewc     FFN-down of the middle layers only; gradient times (C + damping)^-1 (``curvature.py``), the top entries by that
          magnitude are the mask, fixed for the episode; steps until every wording is answered, at most 15.
 topk     the same without curvature, over all matrices: the mask is the top entries by gradient magnitude.
-literal  the first idea this project started from, kept as a baseline: one step on the told text, the top entries by magnitude,
-         then every weight that any memory has moved is pulled back to the base by 2 %.
+literal  the first idea this project started from, kept as a baseline: one step on the told text, the top entries by
+         magnitude, then every weight that any memory has moved is pulled back to the base by 2 %.
 
 A step's length needs no learning rate: the direction D is scaled so that the loss L would fall by the fraction ``step``
 of itself if it were linear (length = step * L / <G, D>, Polyak's rule for a known minimum of 0).
